@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from rulewright.sandbox.inside.recorder import has_object, plain
 from rulewright.sandbox.instrument import instrument
 from rulewright.sandbox.job import Limits
-from rulewright.sandbox.judging import decoys, judge, read, rebuilt
+from rulewright.sandbox.judging import NotPlain, decoys, judge, read, rebuilt
 from rulewright.sandbox.runner import Sandbox
 
 SHORT = Limits(wall_s=4)
@@ -223,3 +224,30 @@ def test_deep_answers_do_not_break_the_judge() -> None:
     checks = instrument("assert f() == 1", "script", "_r").checks
     deep = b'[0,"v",' + b'["l",[' * 5000 + b"]]" * 5000 + b"]"
     assert not judge(checks, read(deep), None).ok
+
+
+def test_a_number_too_long_to_write_out_is_only_wrong(best: Sandbox) -> None:
+    verdict = best.check("def f(): return [10 ** 9000]", "assert f() == [1]")
+    assert not verdict.strict and "too long to show" in verdict.detail
+
+
+MODULUS = 2**61 - 1
+"""Integers have their rest by it as their hash."""
+
+
+@pytest.mark.parametrize("form", ["s", "d"])
+def test_keys_made_to_share_a_hash_do_not_hold_up_the_judge(form: str) -> None:
+    def sent(n: int) -> list[object]:
+        keys = [["i", hex(i * MODULUS)] for i in range(n)]
+        return [form, keys if form == "s" else [[key, ["n"]] for key in keys]]
+
+    assert len(rebuilt(sent(100))) == 100
+    with pytest.raises(NotPlain):
+        rebuilt(sent(5_000))
+    assert len(rebuilt(["s", [["i", hex(i)] for i in range(5_000)]])) == 5_000
+
+
+def test_a_fraction_too_long_to_reduce_is_no_value() -> None:
+    assert rebuilt(["q", "0x6", "0x4"]) == Fraction(3, 2)
+    with pytest.raises(NotPlain):
+        rebuilt(["q", hex(10**30_000), "0x3"])

@@ -41,7 +41,12 @@ def test_attack_reports_an_escape(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     "arguments",
-    [["attack", "/no/such/folder"], ["run", "/no/such/file.py"], ["attack", str(OWN), "--only", "nothing"]],
+    [
+        ["attack", "/no/such/folder"],
+        ["run", "/no/such/file.py"],
+        ["attack", str(OWN), "--only", "nothing"],
+        ["run", __file__, "--python", "/no/such/python"],
+    ],
 )
 def test_wrong_input_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sandbox", *arguments]) == 2
@@ -117,3 +122,33 @@ def test_doctor_fails_for_what_is_required(
     monkeypatch.setattr(cli, "SUPPORTED", (0, 1))
     assert main(["doctor"]) == 1
     assert "broken: ast-grep program, ast-grep binding" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_case_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "index.jsonl").write_text("")
+    assert main(["sandbox", "attack", str(tmp_path)]) == 2
+    assert "has no case" in capsys.readouterr().err
+
+
+def test_a_wrong_interpreter_is_no_fault_of_the_sandbox(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["sandbox", "run", __file__, "--python", "/no/such/python"])
+    said = capsys.readouterr().err
+    assert "/no/such/python: cannot be started as a Python interpreter" in said and "unsafe" not in said
+
+
+def test_a_program_is_run_in_its_own_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "p.py"
+    path.write_bytes("# -*- coding: latin-1 -*-\nprint(len('\xe9'))\n".encode("latin-1"))
+    assert main(["sandbox", "run", str(path)]) == 0
+    assert capsys.readouterr().out == "1\n"
+
+
+def test_tests_that_import_a_longer_name_do_not_import_the_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program, tests = tmp_path / "a.py", tmp_path / "t.py"
+    program.write_text("def f(x): return x\n")
+    tests.write_text("import argparse\nassert f(1) == 1\n")
+    assert main(["sandbox", "run", str(program), "--tests", str(tests)]) == 0
+    tests.write_text("import argparse, a\n\n\ndef test_f():\n    assert a.f(1) == 1\n")
+    assert main(["sandbox", "run", str(program), "--tests", str(tests)]) == 0

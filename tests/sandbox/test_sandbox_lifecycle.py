@@ -191,6 +191,22 @@ def test_what_we_cannot_do_is_infra_after_one_retry(monkeypatch: pytest.MonkeyPa
         assert (result.status, result.verdict, len(tries)) == (Status.INFRA, "infra", 2)
 
 
+def test_an_interrupted_run_gives_the_next_one_nothing(opener: Opener) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with opener("auto") as sandbox:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with pytest.raises(KeyboardInterrupt):
+                sandbox.run(Job({"main.py": "import time\ntime.sleep(2)\nprint('first')"}))
+            assert sandbox.run(Job({"main.py": "print('second')"})).stdout == "second\n"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_forked_process_may_not_use_it(opener: Opener) -> None:
     with opener("auto") as sandbox:
         pid = os.fork()

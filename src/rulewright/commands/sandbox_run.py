@@ -8,6 +8,7 @@ the sandbox).
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from rulewright import console, jsonl
 from rulewright.config import AsJson, CommandConfig
 from rulewright.errors import UsageError
 from rulewright.languages import language_of_path
+from rulewright.replacing import read_text
 
 
 class Config(CommandConfig):
@@ -55,7 +57,7 @@ def run(config: Config) -> int:
     """Run or check; 0 if it passed."""
     from rulewright.sandbox.runner import Entry, Job, Limits, open_sandbox
 
-    text = _read(config.program)
+    program = jsonl.require_file(config.program)
     limits = Limits(
         wall_s=config.wall_s,
         cpu_s=max(1, int(config.wall_s)),
@@ -72,22 +74,19 @@ def run(config: Config) -> int:
     with open_sandbox(config.sandbox, python=config.python or sys.executable, where=config.where) as sandbox:
         console.decided("sandbox", sandbox.tier, sandbox.reason)
         if config.tests is not None:
-            tests = _read(config.tests)
+            tests = read_text(config.tests)
             verdict = sandbox.check(
-                text, tests, kind=_kind(config, tests), module=config.program.stem, limits=limits,
-                reference=_read(config.reference) if config.reference else None,
+                read_text(program), tests, kind=_kind(config, tests), module=program.stem, limits=limits,
+                reference=read_text(config.reference) if config.reference else None,
             )  # fmt: skip
             _tell_verdict(verdict, config.json_output)
             return 0 if verdict.strict else 1
         stdin = jsonl.require_file(config.stdin).read_bytes() if config.stdin else b""
-        job = Job({config.program.name: text}, Entry(entry[0], entry[1]), stdin=stdin, limits=limits)  # type: ignore[arg-type]
+        # As it is: a program says itself in which encoding it is written.
+        job = Job({program.name: program.read_bytes()}, Entry(entry[0], entry[1]), stdin=stdin, limits=limits)  # type: ignore[arg-type]
         result = sandbox.run(job)
     _tell_result(result, config.json_output)
     return 0 if result.ok else 1
-
-
-def _read(path: Path) -> str:
-    return jsonl.require_file(path).read_text("utf-8", "surrogateescape")
 
 
 def _entry(program: Path, language: str) -> tuple[str, tuple[str, ...]]:
@@ -106,8 +105,8 @@ def _entry(program: Path, language: str) -> tuple[str, tuple[str, ...]]:
 def _kind(config: Config, tests: str) -> Literal["script", "unittest", "pytest"]:
     if config.kind != "auto":
         return config.kind
-    imports = f"import {config.program.stem}" in tests or f"from {config.program.stem} " in tests
-    if not imports:
+    module = re.escape(config.program.stem)
+    if not re.search(rf"^\s*(from\s+{module}|import\s+(.*,\s*)?{module})\b", tests, re.MULTILINE):
         return "script"
     return "pytest" if "pytest" in tests or "\ndef test_" in f"\n{tests}" else "unittest"
 

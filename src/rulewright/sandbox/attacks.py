@@ -83,6 +83,8 @@ def read_index(folder: Path) -> list[Case]:
                 f"{index}:{line.number}: no kind {value['kind']!r}", f"one of {', '.join(KINDS)}"
             )
         cases.append(Case(value["name"], value["kind"], value["file"], str(value.get("expected", ""))))
+    if not cases:
+        raise UsageError(f"{index}: has no case", "each line needs name, kind, file, expected")
     return cases
 
 

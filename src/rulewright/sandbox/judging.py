@@ -30,6 +30,10 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge, "in": lambda a, b: a in b, "not in": lambda a, b: a not in b,
 }  # fmt: skip
 _MAX_DEPTH: Final = 100
+_MAX_ALIKE: Final = 1000
+"""Keys of one set or dict that share a hash: a crafted one would take minutes to build."""
+_MAX_FRACTION_CHARS: Final = 10_000
+"""Of each of its parts: to reduce a longer one would take minutes."""
 _DECOYS: Final = 3
 
 Observation = tuple[int, str, Any]
@@ -146,7 +150,14 @@ def _compared(check: Check, seen: Any) -> str:
         held = bool(_OPERATORS[check.operator](left, right))
     except (TypeError, RecursionError) as error:
         return type(error).__name__
-    return "" if held else f"saw {seen!r:.80}"
+    return "" if held else f"saw {_shown(seen)}"
+
+
+def _shown(seen: Any) -> str:
+    try:
+        return f"{seen!r:.80}"
+    except ValueError:  # Python writes out no integer of thousands of digits
+        return "a number too long to show"
 
 
 def _list(answer: Any, length: int) -> list[Any]:
@@ -185,17 +196,30 @@ def _rebuilt(sent: list[Any], depth: int) -> Any:
             return text
         case ["y", str() as text]:
             return bytes.fromhex(text)
-        case ["q", str() as top, str() as bottom]:
+        case ["q", str() as top, str() as bottom] if max(len(top), len(bottom)) <= _MAX_FRACTION_CHARS:
             return Fraction(int(top, 16), int(bottom, 16))
         case ["l", list() as items]:
             return [rebuilt(item, depth) for item in items]
         case ["t", list() as items]:
             return tuple(rebuilt(item, depth) for item in items)
         case ["s", list() as items]:
-            return frozenset(rebuilt(item, depth) for item in items)
+            return frozenset(_keys(items, depth))
         case ["d", list() as pairs]:
-            return {rebuilt(key, depth): rebuilt(value, depth) for key, value in (_list(p, 2) for p in pairs)}
+            keys = _keys([_list(pair, 2)[0] for pair in pairs], depth)
+            return dict(zip(keys, (rebuilt(pair[1], depth) for pair in pairs), strict=True))
     raise NotPlain
+
+
+def _keys(sent: list[Any], depth: int) -> list[Any]:
+    """Rebuild what is to be found by its hash.
+
+    Raises:
+        NotPlain: too many share one.
+    """
+    keys = [rebuilt(item, depth) for item in sent]
+    if len(keys) > _MAX_ALIKE and max(Counter(map(hash, keys)).values()) > _MAX_ALIKE:
+        raise NotPlain
+    return keys
 
 
 def plan_for(checks: Mapping[int, Check], opaque: frozenset[int], seed: str) -> Treatment:

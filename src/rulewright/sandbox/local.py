@@ -144,7 +144,7 @@ class LocalPool:
                     problem = str(lost)
                     self.n_infra += 1
                     self.drop(slot, preload)
-                except Exception:
+                except BaseException:  # an interrupt, too: its answer must not become the next job's
                     self.drop(slot, preload)
                     raise
                 else:

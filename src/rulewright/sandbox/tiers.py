@@ -95,7 +95,9 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
 
     Raises:
         SandboxRefused: it does not work here; the message says why and what to do.
+        UsageError: no such tier or interpreter.
     """
+    programs.ask_interpreter(python)  # a wrong one is no fault of a tier
     if tier == "auto":
         probes: list[Probe] = []
         for candidate in AUTOMATIC:

@@ -32,8 +32,11 @@ def ask_interpreter(python: str, modules: Iterable[str] = ()) -> tuple[list[str]
         found = interpreter.facts(modules)
     else:
         command = [python, "-I", str(path_of("interpreter")), *modules]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise UsageError(f"{python}: cannot be started as a Python interpreter", "name a working python3")
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise UsageError(
+                f"{python}: cannot be started as a Python interpreter", "name a working python3"
+            ) from error
         found = json.loads(done.stdout)
     return found["folders"], found["installed"]
