@@ -12,7 +12,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -185,9 +185,18 @@ def read_object(path: Path, hint: str) -> dict[str, Any]:
     return value
 
 
-def dumps(value: Mapping[str, Any]) -> str:
-    """One line of JSON, not ASCII-escaped, without the newline."""
-    return json.dumps(value, ensure_ascii=False)
+def dumps(value: Any, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
+    r"""JSON, on one line unless indented, without the newline at the end; escaped only where it has to be.
+
+    >>> dumps({"é": 1}), dumps({"a": "\ud800"})
+    ('{"é": 1}', '{"a": "\\ud800"}')
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=default)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, as a file's name or a server may give it: UTF-8 has none
+        return json.dumps(value, indent=indent, default=default)
+    return text
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any] | str]) -> int:
@@ -253,7 +262,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON value, indented, as a file that appears only when complete."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, dumps(value, 2) + "\n")
 
 
 _CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES})
@@ -293,7 +302,7 @@ class Appender:
         """Append several rows with one wait for the disk."""
         try:
             for row in rows:
-                self._stream.write(dumps(row).encode("utf-8", "surrogatepass") + b"\n")
+                self._stream.write(dumps(row).encode() + b"\n")
             self._stream.flush()
             if self._sync:
                 os.fsync(self._stream.fileno())

@@ -154,3 +154,15 @@ def test_a_place_that_cannot_be_made_is_no_full_disk(tmp_path: Path) -> None:
     with pytest.raises(RulewrightError) as caught:
         jsonl.write_text(tmp_path / "file/below/x.txt", "text")
     assert "choose another output folder" in caught.value.hint and "disk space" not in caught.value.hint
+
+
+def test_what_utf_8_cannot_hold_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rows = [{"text": "\ud800 é"}, {"text": "é"}]
+    path = tmp_path / "rows.jsonl"
+    with jsonl.Appender(path) as out:
+        out.append_all(rows)
+    assert list(jsonl.read(path)) == rows
+    jsonl.write(path, rows)
+    assert list(jsonl.read(path)) == rows
+    jsonl.write_json(path, rows[0])
+    assert jsonl.read_json(path, "") == rows[0]

@@ -309,3 +309,14 @@ def test_impossible_options_are_refused_and_touch_nothing(
     error = capsys.readouterr().err
     assert told in error and "Traceback" not in error
     assert lay.bytes_of(out) == before
+
+
+def test_a_file_whose_name_is_no_utf_8_is_read_and_resumed(
+    out: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    folder = tmp_path / "in"
+    written = lay.write(folder / "a.jsonl", [lay.commit_row(1)])
+    written.rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jsonl"))
+    assert ingest("commitpackft", "--input", folder) == 0
+    assert ingest("commitpackft", "--input", folder, "--resume") == 0
+    assert len(lay.records(out, "commitpackft")) == 1

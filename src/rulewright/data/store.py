@@ -8,7 +8,6 @@ deduplication are not here.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -103,12 +102,7 @@ def reject_line(reason: str, place: str, row: Mapping[str, Any] | None, detail: 
         value["detail"] = detail
     if row is not None:
         value["row"] = row
-    line = json.dumps(value, ensure_ascii=False, default=str)
-    try:
-        line.encode()
-    except UnicodeEncodeError:  # a lone surrogate: only an escape can hold it
-        return json.dumps(value, default=str)
-    return line
+    return jsonl.dumps(value, default=str)
 
 
 class Writer:
