@@ -26,7 +26,7 @@ from rulewright.data import (
     write_dataset,
 )
 from rulewright.data.drafts import Drop
-from rulewright.data.mix import MixEntry, mix
+from rulewright.data.mix import MixEntry, mix, resolve
 from rulewright.data.splits import draw_each
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 
@@ -77,6 +77,9 @@ def test_shares_must_sum_to_one(wrong: tuple[float, float, float]) -> None:
         ("The MIT License", "mit"),
         ("BSD-3-Clause", "bsd-3-clause"),
         ("PSF-2.0/MIT", "psf-2.0 and mit"),
+        ("(MIT OR Apache-2.0)", "mit or apache-2.0"),
+        ("MIT or GPL-2.0 and BSD", "mit or gpl-2.0 and bsd-3-clause"),
+        ("(MIT OR GPL-2.0) AND MPL-2.0", "unknown"),
         ("permissive per card; not kept in this file", "unknown"),
         ("", "unknown"),
     ],
@@ -89,6 +92,33 @@ def test_every_part_of_a_licence_must_be_allowed() -> None:
     assert licenses.allowed("psf-2.0 and mit", licenses.PERMISSIVE)
     assert not licenses.allowed("mit and gpl-3.0", licenses.PERMISSIVE)
     assert not licenses.allowed("unknown", licenses.PERMISSIVE)
+
+
+def test_of_licences_to_choose_from_one_is_enough() -> None:
+    assert licenses.allowed("gpl-2.0 or mit", licenses.PERMISSIVE)
+    assert not licenses.allowed("gpl-2.0 or mit and mpl-2.0", licenses.PERMISSIVE)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Mozilla Public License Version 2.0 … a secondary license is the GNU General Public License, the "
+         "GNU Lesser General Public License, the GNU Affero General Public License", "mpl-2.0"),
+        ("GNU GENERAL PUBLIC LICENSE Version 2 … is covered by the GNU Lesser General Public License", "gpl"),
+        ("Redistributions in binary form must reproduce … Neither the name of", "bsd-3-clause"),
+        ("Redistributions in binary form must reproduce", "bsd-2-clause"),
+        ("All rights reserved.", "unknown"),
+    ],
+)  # fmt: skip
+def test_a_licence_file_is_that_of_its_title(text: str, name: str) -> None:
+    assert licenses.of_text(text) == name
+
+
+def test_of_several_licence_files_the_first_that_is_known_counts(tmp_path: Path) -> None:
+    (tmp_path / "LICENSE-HEADER.txt").write_text("Copyright by us")
+    (tmp_path / "LICENSE.md").write_text("MIT: Permission is hereby granted, free of charge, to any person "
+                                         "obtaining a copy")  # fmt: skip
+    assert licenses.of_folder(tmp_path, 0) == "mit"
 
 
 @given(st.text(max_size=60))
@@ -107,6 +137,10 @@ def test_normalizing_a_licence_twice_is_normalizing_it_once(name: str) -> None:
         ("typo", "relaxed", "message_short"),
         ("Lots of small changes everywhere again", "relaxed", "message_verb"),
         ("Merge pull request from someone else", "relaxed", "message_noise"),
+        ("Merge branch 'main' into a feature", "relaxed", "message_noise"),
+        ("Merge nested conditions into one", "relaxed", "Merge nested conditions into one"),
+        ("Drop wiped entries from the cache", "relaxed", "Drop wiped entries from the cache"),
+        ("Add a wip of the parser", "relaxed", "message_noise"),
         ("Fix the bug described at https://x.y/z", "relaxed", "message_reference"),
         ("", "off", "message_empty"),
         ("wip", "off", "wip"),
@@ -291,3 +325,10 @@ def test_a_draw_of_each_group_is_bounded_ordered_and_stable() -> None:
     assert draw_each(names, 0, lambda name: name[0], str) == names
     # What is added elsewhere, and the order, change nothing.
     assert set(draw_each([*reversed(names), "c0"], 5, lambda name: name[0], str)) == {*few, "c0"}
+
+
+def test_a_folder_of_any_name_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "data [1]*"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text("")
+    assert resolve(str(folder)) == [folder / "a.jsonl"]

@@ -177,6 +177,17 @@ def test_the_files_of_a_commit_are_mined_together(
     assert summary["reasons"] == {"shares no rule with another file of its commit": 1}
 
 
+def test_a_message_may_hold_any_character_but_nul(
+    repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    repository.commit("Set x to two for good\n\n\x03 and \x01\x02 :100644 \n\n:1 2 3", a_DOT_py="x = 2\n")
+    repository.commit("Set x to three and leave it so", a_DOT_py="x = 3\n")
+    assert ingest("git", "--input", repository.path) == 0
+    assert {r.instruction for r in lay.records(out, "git")} == {
+        "Set x to two for good", "Set x to three and leave it so",
+    }  # fmt: skip
+
+
 def test_messages_can_be_held_to_a_stricter_rule(
     repository: Repository, out: Path, ingest: Ingest, lay: SimpleNamespace
 ) -> None:

@@ -154,7 +154,7 @@ def test_catalog_rows(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleName
     rows: list[dict[str, Any]] = [
         {"id": "py/a", "title": "Use get_item", "rule_yaml": rule("a", "fetch($A)", "get_item($A)"),
          "language": "python", "example_before": code, "expected_after": "not believed",
-         "licence": "MIT (a site)"},
+         "licence": "MIT (a site)", "valid": "a = get_item(1)\n"},
         {"id": "py/b", "title": "", "description": "Read items by name.\n\nMore words.", "language": "python",
          "cli": "sg -p 'fetch($A)' -r 'items[$A]'", "example_before": f"a = fetch(2)\n{filler('two')}",
          "license": "mit"},
@@ -168,6 +168,7 @@ def test_catalog_rows(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleName
     assert ingest("rules", "--input", lay.write(tmp_path / "catalog.jsonl", rows)) == 0
     made = {r.instruction: r for r in lay.records(out, "rules")}
     assert set(made) == {"Use get_item", "Read items by name.", "No id"}
+    assert made["Use get_item"].metadata.negatives == ("a = get_item(1)\n",)
     assert made["Use get_item"].post == code.replace("fetch", "get_item")
     assert made["Read items by name."].post.startswith("a = items[2]\n")
     assert {r["reason"] for r in lay.rejects(out, "rules")} == {"no_fix", "action_bad_rule"}

@@ -316,3 +316,13 @@ def test_nextcoder(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespa
     }
     metadata = json.loads((out / "nextcoder.metadata.json").read_text())
     assert metadata["dropped"]["no_code"] == 1 and metadata["rows_in"] == 4
+
+
+def test_a_file_is_a_group_of_its_own_repository_only(
+    out: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    rows = [lay.commit_row(i, old_file="setup.py", new_file="setup.py") for i in range(2)]
+    options = ("--input", lay.write(tmp_path / "c.jsonl", rows), "--group-by", "path")
+    assert ingest("commitpackft", *options) == 0
+    groups = {record.metadata.group for record in lay.records(out, "commitpackft")}
+    assert groups == {"owner0/repo0:setup.py", "owner1/repo1:setup.py"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +29,8 @@ _ALIASES: Final[dict[str, str]] = {
 }  # fmt: skip
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
-# Sentences by which a license file is recognized, most specific first.
-_TEXTS: Final[tuple[tuple[str, str], ...]] = (
+# Names in the titles of license files: the first one counts, for some of these texts name others, too.
+_TITLES: Final[tuple[tuple[str, str], ...]] = (
     ("apache license", "apache-2.0"),
     ("gnu affero general public", "agpl-3.0"),
     ("gnu lesser general public", "lgpl"),
@@ -41,6 +41,9 @@ _TEXTS: Final[tuple[tuple[str, str], ...]] = (
     ("boost software license", "bsl-1.0"),
     ("this is free and unencumbered software", "unlicense"),
     ("creative commons legal code cc0", "cc0-1.0"),
+)
+# Sentences by which the others are recognized, most specific first.
+_SENTENCES: Final[tuple[tuple[str, str], ...]] = (
     ("permission to use, copy, modify, and/or distribute this software for any purpose", "isc"),
     ("permission to use, copy, modify, and distribute this software for any purpose", "isc"),
     ("neither the name of", "bsd-3-clause"),
@@ -51,33 +54,43 @@ _TEXTS: Final[tuple[tuple[str, str], ...]] = (
 
 @functools.lru_cache(maxsize=1024)
 def normalize(name: str) -> str:
-    """Give the SPDX id in lower case; `a and b` where several apply; `unknown` for free text.
+    """Give the SPDX id in lower case; `a and b` where several apply, `a or b` where one may choose;
+    `unknown` for free text.
 
-    >>> normalize("Apache License 2.0"), normalize("PSF-2.0/MIT"), normalize("see the README file")
-    ('apache-2.0', 'psf-2.0 and mit', 'unknown')
+    >>> normalize("Apache License 2.0"), normalize("PSF-2.0/MIT"), normalize("(MIT OR GPL-2.0)")
+    ('apache-2.0', 'psf-2.0 and mit', 'mit or gpl-2.0')
     """
     text = " ".join(name.lower().split())
+    if whole := re.fullmatch(r"\(([^()]*)\)", text):
+        text = whole[1].strip()
     if text in _ALIASES:
         return _ALIASES[text]
-    parts = [part.strip() for part in re.split(r"/| and |,|;", text) if part.strip()]
-    if len(parts) > 1:
-        ids = [normalize(part) for part in parts]
-        return UNKNOWN if UNKNOWN in ids else " and ".join(dict.fromkeys(ids))
+    for word, between in ((" or ", " or "), (" and ", r"/| and |,|;")):
+        parts = [part.strip() for part in re.split(between, text) if part.strip()]
+        if len(parts) > 1:
+            ids = [normalize(part) for part in parts]
+            return UNKNOWN if UNKNOWN in ids else word.join(dict.fromkeys(ids))
     return text if _ID.fullmatch(text) else UNKNOWN
 
 
 def allowed(license: str, allow: Collection[str]) -> bool:
-    """Whether every license of a normalized name is on the list."""
-    return all(part in allow for part in license.split(" and "))
+    """Whether every license of a normalized name, or of one of its choices, is on the list."""
+    return any(all(part in allow for part in choice.split(" and ")) for choice in license.split(" or "))
 
 
 def of_folder(folder: Path, above: int) -> str:
     """What the license file of a folder says, or else that of the nearest of so many folders above it."""
     for place in (folder, *folder.resolve().parents[:above]):
-        for file in sorted(place.glob("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*")):
-            if file.is_file():
-                return of_text(file.read_text(encoding="utf-8", errors="replace"))
+        files = [f for f in sorted(place.glob("[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*")) if f.is_file()]
+        found = first_known(file.read_text(encoding="utf-8", errors="replace") for file in files)
+        if found:
+            return found
     return ""
+
+
+def first_known(texts: Iterable[str]) -> str:
+    """The license of the first of some license files that is recognized; empty where none is."""
+    return next((found for found in map(of_text, texts) if found != UNKNOWN), "")
 
 
 def of_package(file: Path, root: Path) -> str:
@@ -94,5 +107,8 @@ def of_package(file: Path, root: Path) -> str:
 @functools.lru_cache(maxsize=1024)
 def of_text(text: str) -> str:
     """Recognize a license file by its sentences; `unknown` where none is known."""
-    flat = " ".join(text.lower().split())
-    return next((name for sentence, name in _TEXTS if sentence in flat[:20_000]), UNKNOWN)
+    flat = " ".join(text.lower().split())[:20_000]
+    titles = [(flat.index(title), name) for title, name in _TITLES if title in flat]
+    if titles:
+        return min(titles)[1]
+    return next((name for sentence, name in _SENTENCES if sentence in flat), UNKNOWN)

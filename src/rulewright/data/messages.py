@@ -43,7 +43,8 @@ _VERBS: Final = frozenset(
 _URL: Final = re.compile(r"https?://|www\.", re.IGNORECASE)
 _SHA: Final = re.compile(r"\b[0-9a-f]{7,40}\b")
 _NOISE: Final = re.compile(
-    r"\b(wip|merge[ds]?|cherry[- ]pick(ed)?|revert(s|ed)? \"|version bump|bump version|release v?\d)",
+    r"\b(wip\b|merge[ds]? (in|from|branch|remote|tag|pull|commit|conflicts?|master|main|upstream|origin)\b"
+    r"|merge[ds]? ['\"#]|cherry[- ]pick(ed)?|revert(s|ed)? \"|version bump|bump version|release v?\d)",
     re.IGNORECASE,
 )
 _ISSUE: Final = re.compile(

@@ -217,7 +217,7 @@ def resolve(path: str, made_by: str = MADE_BY) -> list[Path]:
     """
     named = Path(path)
     if named.is_dir():
-        return resolve(str(named / "*.jsonl"), made_by)
+        return resolve(f"{glob.escape(path)}/*.jsonl", made_by)
     names = [path] if named.exists() else glob.glob(path, recursive=True)  # noqa: PTH207  (absolute globs)
     found = sorted(map(Path, names))
     if not found:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rulewright.data import messages
-from rulewright.data.clean import canonical_repo
+from rulewright.data.clean import canonical_repo, group_of
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row, kinds
@@ -54,10 +54,11 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         tags=tags if len(files) == 1 else (*tags, "several_files"),
     )
     changed = [edit for edit, is_same in zip(held, same, strict=True) if is_same]
-    groups = [f"{name}:{path}" if config.group_by == "path" else name for path, _, _ in changed]
     return [
-        cut_to_window(replace(about, pre=pre, post=post, path=path, group=group), config)
-        for (path, pre, post), group in zip(changed, groups)
+        cut_to_window(
+            replace(about, pre=pre, post=post, path=path, group=group_of(config, name, path)), config
+        )
+        for path, pre, post in changed
     ]
 
 

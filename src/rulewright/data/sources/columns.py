@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rulewright.data import licenses, messages
-from rulewright.data.clean import canonical_repo, names_in
+from rulewright.data.clean import canonical_repo, group_of, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
@@ -144,9 +144,7 @@ def _group(stated: str, repo: str, path: str, commit: str, config: IngestConfig)
     if stated:
         name = codemod_name(stated)
         return f"{repo}:{name}" if repo else name
-    if config.group_by == "path" and path:
-        return f"{repo}:{path}" if repo else path
-    return repo or commit or path  # else the record's own id
+    return group_of(config, repo, path, commit)  # else the record's own id
 
 
 def codemod_name(group: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rulewright.data import messages
-from rulewright.data.clean import canonical_repo, names_in
+from rulewright.data.clean import canonical_repo, group_of, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
@@ -28,7 +28,7 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         instruction=instruction,
         pre=str(row.get("old_contents") or ""),
         post=str(row.get("new_contents") or ""),
-        group=(new_file or commit) if config.group_by == "path" else (repo or commit or new_file),
+        group=group_of(config, repo, new_file, commit),
         language=normalize_language(str(row.get("lang") or "")),
         license=str(row.get("license") or config.license),
         path=new_file or old_file,

@@ -16,11 +16,11 @@ import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from rulewright import console
 from rulewright.data import licenses, messages
-from rulewright.data.clean import canonical_repo
+from rulewright.data.clean import canonical_repo, group_of
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row, kinds
@@ -118,12 +118,8 @@ def license_at(repo: Path) -> str:
     listed = _git(repo, "ls-tree", "--name-only", "--full-tree", "HEAD").stdout
     names = listed.decode("utf-8", "replace").split("\n")
     files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
-    for file in files:
-        text = _git(repo, "cat-file", "blob", f"HEAD:{file}").stdout.decode("utf-8", "replace")
-        found = licenses.of_text(text)
-        if found != licenses.UNKNOWN:
-            return found
-    return ""
+    blobs = (_git(repo, "cat-file", "blob", f"HEAD:{file}").stdout for file in files)
+    return licenses.first_known(blob.decode("utf-8", "replace") for blob in blobs)
 
 
 def top_of(path: Path) -> Path:
@@ -239,7 +235,7 @@ def commits(repo: Path) -> Iterator[dict[str, Any]]:
     """
     command = [
         "git", *_SAFE, "-C", str(repo), "log", "--no-merges", "--no-renames", "--raw", "--abbrev=40",
-        "-z", "--format=%x01%H%x02%B%x03", "--no-ext-diff", "--no-textconv", "HEAD",
+        "-z", "--format=%H%x00%B", "--no-ext-diff", "--no-textconv", "HEAD",
     ]  # fmt: skip
     with subprocess.Popen(
         command,
@@ -249,14 +245,18 @@ def commits(repo: Path) -> Iterator[dict[str, Any]]:
         env=_environment(),
     ) as process:
         assert process.stdout is not None
-        buffer = b""
-        while block := process.stdout.read(1 << 20):
-            *whole, buffer = (buffer + block).split(b"\x01")
-            for part in whole:
-                if part.strip(b"\0"):
-                    yield _commit(part)
-        if buffer.strip(b"\0"):
-            yield _commit(buffer)
+        fields = _fields(process.stdout)
+        sha, message, changes = b"", b"", list[tuple[bytes, bytes]]()
+        for field in fields:
+            head = field.lstrip(b"\n")
+            if head.startswith(b":"):
+                changes.append((head, next(fields, b"")))
+            elif head:
+                if sha:
+                    yield _commit(sha, message, changes)
+                sha, message, changes = head, next(fields, b""), []
+        if sha:
+            yield _commit(sha, message, changes)
     if process.returncode:
         raise RulewrightError(
             f"{repo}: `git log` broke off with exit code {process.returncode}",
@@ -264,11 +264,16 @@ def commits(repo: Path) -> Iterator[dict[str, Any]]:
         )
 
 
-def _commit(part: bytes) -> dict[str, Any]:
-    head, _, rest = part.partition(b"\x03")
-    sha, _, message = head.partition(b"\x02")
-    fields = [field.lstrip(b"\n") for field in rest.split(b"\0") if field.strip(b"\n")]
-    changes = list(zip(fields[::2], fields[1::2], strict=False))
+def _fields(stream: IO[bytes]) -> Iterator[bytes]:
+    """What stands between NUL bytes, which no message and no path can hold."""
+    rest = b""
+    while block := stream.read(1 << 20):
+        *whole, rest = (rest + block).split(b"\0")
+        yield from whole
+    yield rest
+
+
+def _commit(sha: bytes, message: bytes, changes: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
     return {
         "commit": sha.decode(),
         "subject": messages.subject_of(message.decode("utf-8", "replace")),
@@ -365,7 +370,7 @@ def _draft(
         instruction=instruction,
         pre=sides[0],
         post=sides[1],
-        group=f"{repo}:{path}" if config.group_by == "path" else repo,
+        group=group_of(config, repo, path),
         license=config.license or str(row["license"]),
         path=path,
         repo=repo,

@@ -205,16 +205,21 @@ def _catalog_row(row: Mapping[str, Any]) -> dict[str, Any]:
     elif isinstance(line, str):
         cli = {"type": "ast_grep", "language": language, "mode": "cli", "cli": _run_line(line, language)}
         rule = json.dumps({"action": cli}, ensure_ascii=False)
-    before = next((row[k] for k in ("example_before", "before", "invalid", "pre") if row.get(k)), "")
+    examples = (_listed(row.get(key)) for key in ("example_before", "before", "invalid", "pre"))
+    before, *others = next(filter(None, examples), [""])
     return {
         "id": str(row.get("id") or ""), "rule": rule or "", "language": language,
-        "before": before[0] if isinstance(before, list) else before,
-        "others": before[1:] if isinstance(before, list) else [],
+        "before": before, "others": others,
         "message": row.get("title") or row.get("message") or "", "note": row.get("note") or "",
         "description": row.get("description") or "", "pack": "catalog",
         "path": str(row.get("source_path") or row.get("path") or ""),
-        "license": str(row.get("license") or row.get("licence") or ""), "valid": row.get("valid") or [],
+        "license": str(row.get("license") or row.get("licence") or ""), "valid": _listed(row.get("valid")),
     }  # fmt: skip
+
+
+def _listed(given: Any) -> list[Any]:
+    """One text, or a list of them, as a list."""
+    return given if isinstance(given, list) else [given] if isinstance(given, str) and given else []
 
 
 def _complete(text: str, defaults: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rulewright import jsonl
+from rulewright.data import licenses
 from rulewright.data.sources import fixtures
 from rulewright.digests import text_sha256
 from rulewright.errors import RulewrightError, UsageError, by_reason
@@ -36,7 +37,7 @@ def rows_of(
     for row in fixtures.rows_of([repository], layouts):
         if "dropped" in row:
             left[row["dropped"]] += 1
-        elif row["license"] not in allowed:
+        elif not licenses.allowed(row["license"], allowed):
             left["license"] += 1
         elif max(len(row["pre"]), len(row["post"])) > items.MAX_CHARS:
             left["long"] += 1
