@@ -203,3 +203,13 @@ def test_what_cannot_be_a_matrix_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert "no method 'b'" in capsys.readouterr().err
     assert cli.main(["matrix", "--config", path]) == 2
     assert "run `make demo`" in capsys.readouterr().err
+
+
+def test_a_run_of_which_nothing_counts_stops_no_page(tmp_path: Path) -> None:
+    write_run(tmp_path / "1/a", {"1": [1], "2": [0]})
+    write_run(tmp_path / "2/a", {"1": [1]})
+    text = (tmp_path / "2/a/rows.jsonl").read_text()
+    (tmp_path / "2/a/rows.jsonl").write_text(text.replace('"ok"', '"infra"'))
+    trained = [page.Trained("m", "M", {1: tmp_path / "1", 2: tmp_path / "2"}, None)]
+    [table] = page.gather(trained, [page.Wanted("a", "A", False)], "m", "")["measured"]
+    assert table["rows"][0]["by_seed"] == [0.5]

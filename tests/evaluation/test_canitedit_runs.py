@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rulewright.cli import main
 from rulewright.evaluation.canitedit.data import Problem
 from rulewright.evaluation.canitedit.execute import Executor
 from rulewright.sandbox.runner import open_sandbox
+from rulewright.verdict import Verdict
 
 MARK = "### START TESTS ###\nif True:  # pragma: no cover\n"
 
@@ -122,6 +124,13 @@ def test_official_table(executor: Executor, area: Problem, name: str) -> None:
     assert found.strict_passed is strict, found.detail
     assert (None if found.missing is None else list(found.missing)) == missing
     assert found.excess == (None if value is None else pytest.approx(value, abs=1e-6))
+
+
+def test_a_problem_that_cannot_be_judged_counts_for_no_answer(executor: Executor, area: Problem) -> None:
+    odd = replace(area, id=7, after=GREET["before"], tests=GREET["tests"])
+    found = [executor.run(odd, GREET[side]) for side in ("after", "before")]
+    assert [one.official for one in found] == ["OK", "Exception"]
+    assert [one.verdict for one in found] == [Verdict.INFRA, Verdict.INFRA]
 
 
 def test_gold_run_passes_and_its_inverse_fails(

@@ -135,3 +135,35 @@ def test_a_folder_that_holds_something_else_is_told(
     (b / broken).write_text(text)
     assert main(["compare", str(a), str(b)]) in (1, 2)
     assert f"{b}/{says}" in capsys.readouterr().err
+
+
+def test_a_run_that_is_being_written_is_compared_so_far(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = save(tmp_path / "a", rows({"a1": 1, "b2": 0}))
+    b = save(tmp_path / "b", rows({"a1": 0, "b2": 1, "c3": 1}))
+    (b / "result.json").unlink()
+    text = (b / "rows.jsonl").read_text()
+    (b / "rows.jsonl").write_text(text[:-20])
+    assert compared(a, b, capsys)["n_tasks"] == 2
+    # Of a finished run each line has to be whole.
+    (b / "result.json").write_text(json.dumps({"benchmark": "actions"}))
+    assert main(["compare", str(a), str(b)]) == 1
+    assert "rows.jsonl:3: not JSON" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_of_the_miner_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mined = [
+        {"id": name, "source": "s", "group": name, "tier": tier, "n_rules": 1, "shapes": ["pattern"],
+         "n_chars": 9, "n_vars": 1, "strict": True}
+        for name, tier in (("a", "train"), ("b", "literal"))
+    ]  # fmt: skip
+    a, b = save(tmp_path / "a", mined, "mining"), save(tmp_path / "b", mined, "mining")
+    (b / "result.json").unlink()
+    assert compared(a, b, capsys)["metric"] == "train_rate"
+
+
+def test_a_field_that_no_row_has_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = (save(tmp_path / name, rows({"a1": 1, "b2": 0})) for name in "ab")
+    assert main(["compare", str(a), str(b), "--by", "familly"]) == 2
+    assert "--by familly: no row has this field; did you mean 'family'?" in capsys.readouterr().err

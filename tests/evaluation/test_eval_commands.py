@@ -321,8 +321,23 @@ def test_actions_are_judged_and_counted(
     assert (out / "result.json").read_bytes() == first
 
 
+def test_scoring_again_never_removes_the_answers(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out) == 0
+    before = rows(out)
+    assert run_edits(edit_answers, record_file, out, "--rescore", "--overwrite") == 2
+    assert "leave out --overwrite" in capsys.readouterr().err
+    assert rows(out) == before
+
+
 def test_one_round_of_repair_asks_only_what_failed(
-    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+    oracle: Oracle,
+    record_file: Path,
+    record_of: Callable[[str], NormalizedRecord],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def answer(prompt: str, body: dict[str, Any]) -> str:
         record = record_of(prompt)
@@ -347,6 +362,7 @@ def test_one_round_of_repair_asks_only_what_failed(
     before = rows(out)
     assert run_actions(oracle, record_file, out, "--after", str(tmp_path / "first"), "--rescore") == 0
     assert rows(out) == before and oracle.n_requests == asked + 3
+    assert "other prompts" not in capsys.readouterr().err
 
 
 def test_repair_needs_a_run_of_one_answer_a_task(

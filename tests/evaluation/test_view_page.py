@@ -535,3 +535,12 @@ def test_many_items_stay_usable(chromium: browser.Browser, tmp_path: Path) -> No
     )
     chromium.wait("document.getElementById('summary').textContent === '1 of 20,000 items · 1 of 1 right'")
     assert chromium.complaints == []
+
+
+def test_lines_of_one_name_are_all_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = {"instruction": "x", "language": "python", "pre": "a\n", "post": "b\n"}
+    for name in ("id", "task_id"):
+        path = tmp_path / f"{name}.jsonl"
+        jsonl.write(path, [{name: "one", **same}, {name: "one", **same, "post": "c\n"}])
+        assert main(["view", str(path), "--out", str(tmp_path / "view.html")]) == 0
+        assert "2 items" in capsys.readouterr().err

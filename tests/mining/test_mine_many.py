@@ -371,6 +371,28 @@ def test_evaluation_has_every_key(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(arguments) == 0
 
 
+def test_a_group_that_takes_too_long_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _rows(tmp_path / "edits.jsonl", 4)
+    monkeypatch.setattr("rulewright.evaluation.mining.TASK_LIMIT_S", 1e-4)
+    arguments = ["eval", "mining", str(tmp_path / "edits.jsonl"), "--out", str(tmp_path / "run")]
+    assert cli.main([*arguments, "--workers", "2", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    lost = list(jsonl.read(tmp_path / "run/transfer.jsonl"))
+    assert lost and {row["reason"] for row in lost} == {"timeout"}
+    assert result["n_transfer_failed"] == len(lost)
+
+
+def test_the_miner_sees_no_other_file_if_it_is_to_see_none(tmp_path: Path) -> None:
+    _rows(tmp_path / "edits.jsonl", 4)
+    for number in ("0", "1"):
+        arguments = ["eval", "mining", str(tmp_path / "edits.jsonl"), "--out", str(tmp_path / number)]
+        assert cli.main([*arguments, "--n-known", number, "--n-background", "3"]) == 0
+        known = {row["known_matches"] for row in jsonl.read(tmp_path / number / "rows.jsonl")}
+        assert (known == {None}) is (number == "0")
+
+
 def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     rows = [

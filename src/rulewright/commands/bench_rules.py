@@ -20,4 +20,6 @@ def run(config: RulesConfig) -> int:
 
     if config.miner and config.track == "sentence":
         raise UsageError("the miner cannot read a sentence", "choose --track examples or both")
+    if config.miner and config.models:
+        raise UsageError("--miner uses no model", "use either --miner or --models")
     return evaluated(config, RuleBench)

@@ -40,12 +40,18 @@ def read_run(path: Path) -> Run:
         inner = sorted(str(p.parent) for p in path.glob("*/rows.jsonl")) if path.is_dir() else []
         hint = f"one of {few(inner, 6)}?" if inner else "name a folder under runs/eval"
         raise UsageError(f"{path}: is not a run folder (no rows.jsonl)", hint)
-    rows = list(jsonl.read(rows_path))
     result_path = path / "result.json"
     benchmark = ""
     if result_path.exists():
+        rows = list(jsonl.read(rows_path))
         benchmark = str(jsonl.read_object(result_path, "run the evaluation again").get("benchmark", ""))
     else:
+        lines = list(jsonl.read_lines(rows_path))
+        # The last line is being written, or its writer was killed: it is owed again.
+        done = lines[:-1] if lines and lines[-1].value is None else lines
+        rows = [line.object_of(rows_path) for line in done]
+        if any("task" not in row and "tier" in row for row in rows):
+            benchmark = MINING.name
         console.say(f"{path}: the run is not finished; comparing its rows so far ({len(rows)} rows)")
     needed = ("id", "source", "group", "tier") if benchmark == MINING.name else ("task", "group", "verdict")
     lacking = next((key for row in rows for key in needed if key not in row), None)
@@ -91,10 +97,16 @@ def compare(
             f"{a.path} and {b.path} share no task with a value of '{measure.name}'",
             "compare runs on the same data; --metric names a measure, or a field of their rows",
         )
+    if unknown := [name for name in by or () if not any(name in row for row in (*a.rows, *b.rows))]:
+        known = sorted({key for row in a.rows for key in row})
+        raise UsageError(
+            f"--by {unknown[0]}: no row has this field{did_you_mean(unknown[0], known)}",
+            f"fields: {', '.join(known)}",
+        )
     groups = {**tables.groups_of(a.rows), **tables.groups_of(b.rows)}
     found = PairedValues(values_a, values_b, groups, measure, seed)
     paired = found.paired(both)
-    gained, lost = stats.flips({t: values_a[t] for t in both}, {t: values_b[t] for t in both})
+    gained, lost = stats.flips(values_a, values_b)
     single = all(value in (0, 1) for t in both for value in (values_a[t], values_b[t]))
     others = [m for m in benchmark.headline if m.name != measure.name] if benchmark else []
     fields = by if by is not None else benchmark.by if benchmark else ()

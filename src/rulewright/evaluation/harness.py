@@ -183,6 +183,11 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     """
     # Open the run folder; refuse to mix it with another configuration or a retrained checkpoint.
     config, facts = benchmark.config, benchmark.facts
+    if config.rescore and config.overwrite:
+        raise UsageError(
+            "--overwrite would remove the saved answers, which --rescore needs",
+            "leave out --overwrite: --rescore replaces the scores of a finished run",
+        )
     if facts is None and not config.rescore:
         require_different("--n", benchmark.sampling.n, config.temperature)
         require_model(config.generator_config())
@@ -234,7 +239,7 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir, model: Generator |
         for row in found
         if row["task"] in items and items[row["task"]].digest == row["prompt_digest"] and row["sample"] < n
     }
-    if stale := len(found) - len(rows):
+    if stale := len({(row["task"], row["sample"]) for row in found}) - len(rows):
         console.say(f"{run.path}: {stale} saved answers were to other prompts; they are ignored")
     if rows:
         console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are already saved")

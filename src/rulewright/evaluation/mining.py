@@ -83,7 +83,8 @@ def _tasks(edits: Sequence[EditRow], owed: Sequence[EditRow], options: MiningCon
             if other.id != edit.id and not kin and other.pre not in (edit.pre, edit.post):
                 files[other.pre] = None
         names = list(files)
-        share = max(1, round(len(names) * options.n_known / max(1, options.n_known + options.n_background)))
+        share = round(len(names) * options.n_known / max(1, options.n_known + options.n_background))
+        share = max(share, min(1, options.n_known))
         yield Hidden(edit, tuple(names[:share]), tuple(names[share:]), options)
 
 
@@ -159,10 +160,12 @@ def transfer(edits: Sequence[EditRow], options: MiningConfig) -> Iterator[Row]:
     """Predict each example of a fixer from another one, and from all the others together."""
     fit = list(groups(edits, options.seed).values())
     tasks = ((group, options) for group in fit)
+
+    def failed(task: tuple[list[EditRow], MiningConfig], reason: str) -> list[Row]:
+        return [{"kind": "failed", "group": _name(task[0]), "reason": reason}]
+
     with console.progress("transfer", len(fit)) as bar:
-        for rows in ordered_map(
-            _predict, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=lambda task, reason: []
-        ):
+        for rows in ordered_map(_predict, tasks, options.workers, limit_s=TASK_LIMIT_S, failed=failed):
             yield from rows
             bar.advance()
 
@@ -180,9 +183,13 @@ def groups(edits: Sequence[EditRow], seed: int) -> dict[tuple[str, str, str], li
     }
 
 
+def _name(group: Sequence[EditRow]) -> str:
+    return f"{group[0].source}:{group[0].group}"
+
+
 def _predict(task: tuple[list[EditRow], MiningConfig]) -> list[Row]:
     group, options = task
-    name = f"{group[0].source}:{group[0].group}"
+    name = _name(group)
     rows: list[Row] = []
     for one in group:
         mined = mine(one.pre, one.post, one.language, options.budget_s)
@@ -262,6 +269,7 @@ def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     result: dict[str, Any] = {"benchmark": "mining", "n": len(rows)}
     result |= {name: round(value.value, 4) if value.n else None for name, value in estimates.items()}
     result["cpu_s_p99"] = cpu[int(0.99 * (len(cpu) - 1))] if cpu else None
+    result["n_transfer_failed"] = sum(p["kind"] == "failed" for p in predictions)
     result["n_found"], result["n_loo"], result["n_overmatch"] = len(found), len(sited), len(seen)
     result["reasons"] = dict(Counter(r["reason"] for r in rows if not r["n_rules"]).most_common())
     result["tiers"] = dict(sorted(Counter(r["tier"] for r in rows).items()))

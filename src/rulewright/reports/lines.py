@@ -7,6 +7,7 @@ answered, and its code and sentence are looked up in the data that the run's fol
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -243,7 +244,7 @@ def sheet_of(path: Path, data: Sequence[Path] = ()) -> Sheet:
         console.say(f"{console.plural(len(bad), 'line')} left out: {bad[0].message}")
     if _is_row(rows[0]):
         return _rows_sheet(path.parent, "", rows, data, path.name)
-    return Sheet(str(path), {_name(row): row for row in rows}, lambda row: read_item(row, str(path)))
+    return Sheet(str(path), _by_name(rows), lambda row: read_item(row, str(path)))
 
 
 def _is_row(row: Mapping[str, Any]) -> bool:
@@ -254,10 +255,21 @@ def _name(row: Mapping[str, Any]) -> str:
     """What names a line among others of its file; lines of two files with the same name are compared."""
     if "task_id" in row:
         said = row.get("provenance", {})
-        return f"{row['task_id']} step {row['step']} {said.get('sample', 0)}.{said.get('attempt', 0)}"
+        return f"{row['task_id']} step {row.get('step', 0)} {said.get('sample', 0)}.{said.get('attempt', 0)}"
     if "task" in row:
         return f"{row['task']} {row['sample']}" if row.get("sample") else str(row["task"])
     return str((row.get("metadata") or {}).get("id") or row.get("id") or id(row))
+
+
+def _by_name(rows: Sequence[Row]) -> dict[str, Row]:
+    """Rows by what names them; of several with one name the later ones get a number."""
+    found: dict[str, Row] = {}
+    seen: Counter[str] = Counter()
+    for row in rows:
+        name = _name(row)
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name} #{seen[name]}"] = row
+    return found
 
 
 def _rows_sheet(
@@ -293,7 +305,7 @@ def _rows_sheet(
         return replace(item, outcome=_outcome(row, item, code(row, item.pre) if is_code else None))
 
     name = str(folder / file) if file else str(folder)
-    return Sheet(name, {_name(row): row for row in rows}, read)
+    return Sheet(name, _by_name(rows), read)
 
 
 def _outcome(row: Row, item: Shown, code: str | None) -> Outcome | None:

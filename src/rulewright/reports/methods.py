@@ -122,7 +122,7 @@ def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Val
     return _Values(
         {task: statistics.fmean(some) for task, some in together.items()},
         tables.groups_of(rows),
-        [statistics.fmean(seed.values()) for seed in seeds],
+        [statistics.fmean(seed.values()) for seed in seeds if seed],
         statistics.fmean(right) if right else None,
     )
 

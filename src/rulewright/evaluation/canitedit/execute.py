@@ -121,8 +121,9 @@ class Executor:
         seconds = round(result.wall_s, 3) if result else 0.0
         detail = verdict.detail[:500]
         done = Execution(status, status == "OK", verdict.strict, ours, detail, seconds=seconds)
-        if verdict.official and verdict.detail.startswith(_UNJUDGEABLE):
-            # The strict judge cannot be had for this problem here: no fault of the program.
+        if verdict.detail.startswith(_UNJUDGEABLE):
+            # The strict judge cannot be had for this problem here, whatever the program is: to count
+            # only those that fail officially would be unfair.
             done = replace(done, verdict=Verdict.INFRA)
         if not (done.official_passed and self._with_coverage):
             return done
