@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -133,6 +134,24 @@ def owed(stages: Sequence[Stage], places: Places) -> list[Stage]:
     done = _done(places.root)
     names = digests(stages, places)
     return [stage for stage, name in zip(stages, names, strict=True) if name not in done]
+
+
+def remove(root: Path) -> None:
+    """Remove the folder of a job, to begin anew; nothing where there is none.
+
+    Raises:
+        UsageError: the folder has no job, or is one that the user is in: it would take other files along.
+    """
+    if not root.exists():
+        return
+    if Path.cwd().is_relative_to(root.resolve()):
+        raise UsageError(f"{root}: is the current folder, or above it", "name a folder of the job's own")
+    if not (root / LOG).exists() and any(root.iterdir()):
+        raise UsageError(
+            f"{root}: has files, but no job (no {LOG}), so --overwrite does not remove it",
+            "name the job's folder, or empty this one yourself",
+        )
+    shutil.rmtree(root)
 
 
 def finished(root: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from rulewright.demo import Places, Stage, digests, run_stages
+from rulewright.demo import Places, Stage, digests, remove, run_stages
 from rulewright.errors import RulewrightError, UsageError
 
 
@@ -84,3 +84,20 @@ def test_another_job_in_the_same_folder_is_refused(places: Places) -> None:
     with pytest.raises(UsageError, match="other stages") as caught:
         run_stages([SHOW_TABLE], places)
     assert "--overwrite" in caught.value.hint
+
+
+def test_only_a_job_is_removed_to_begin_anew(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = places.start / "own"
+    own.mkdir()
+    (own / "file").write_text("of a person")
+    with pytest.raises(UsageError, match="has files, but no job"):
+        remove(own)
+    assert (own / "file").exists()
+    run_stages([SHOW_VERSION], places)
+    monkeypatch.chdir(places.root)
+    with pytest.raises(UsageError, match="is the current folder"):
+        remove(Path())
+    monkeypatch.chdir(places.start)
+    remove(places.root)
+    remove(places.root)
+    assert not places.root.exists()

@@ -6,7 +6,6 @@ killed, run it again and it continues. At the end it prints the table of results
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from rulewright import console, shipped
 from rulewright.config import CommandConfig, FileOnly
-from rulewright.demo import Places, Stage, owed, run_stages
+from rulewright.demo import Places, Stage, owed, remove, run_stages
 from rulewright.errors import UsageError
 from rulewright.workers import cores
 
@@ -51,8 +50,8 @@ def run(config: DemoConfig) -> int:
             "no configuration is given",
             "run it with --config smollm2/demo; `rulewright configs` lists others",
         )
-    if config.overwrite and config.root.exists():
-        shutil.rmtree(config.root)
+    if config.overwrite:
+        remove(config.root)
     started = time.monotonic()
     places = Places(config.root, shipped.locate(config.configs), Path.cwd(), config.threads or cores())
     _announce(config, places)

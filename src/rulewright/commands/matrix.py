@@ -8,7 +8,6 @@ paired, with intervals. If it is killed, run it again and it continues; the page
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from collections import Counter
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import Field
 
 from rulewright import console, matrix, shipped
 from rulewright.config import CommandConfig, FileOnly
-from rulewright.demo import Places, run_stages
+from rulewright.demo import Places, remove, run_stages
 from rulewright.errors import UsageError, did_you_mean
 from rulewright.locks import Lock
 from rulewright.matrix import Measured, TrainingMethod
@@ -71,12 +70,14 @@ def run(config: Config) -> int:
     with Lock.take(config.root):
         made = root / matrix.SHARED
         if any(matrix.reads_shared(method, config.measured) for method in chosen):
-            _clear(made, config.overwrite)
+            if config.overwrite:
+                remove(made)
             shared = matrix.shared_stages(config.shared, base)
             run_stages(shared, Places(made, configs, Path.cwd(), threads), config.device, before)
         for number, job in enumerate(jobs, 1):
             folder = config.root / job.folder
-            _clear(folder, config.overwrite)
+            if config.overwrite:
+                remove(folder)
             console.say(f"\nmethod {number} of {len(jobs)}: {job.method.name}, seed {job.seed}")
             reads_shared = matrix.reads_shared(job.method, config.measured)
             stands_on = before + (matrix.stands_on(made) if reads_shared else "")
@@ -87,12 +88,6 @@ def run(config: Config) -> int:
     console.emit(page.text(_write_page(config)))
     console.say(f"report: {config.report}")
     return 0
-
-
-def _clear(folder: Path, anew: bool) -> None:
-    """Forget an earlier job where all is done anew."""
-    if anew and folder.exists():
-        shutil.rmtree(folder)
 
 
 def _write_page(config: Config) -> dict[str, Any]:
