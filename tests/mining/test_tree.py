@@ -104,6 +104,52 @@ def test_the_blanks_that_begin_a_line(tree: Tree) -> None:
         at += len(line)
 
 
+@pytest.mark.parametrize(
+    ("language", "code", "is_local"),
+    [
+        ("python", "def f(x):\n    with a as it:\n        pass\n", True),
+        ("python", "def f(x):\n    try:\n        a\n    except E as it:\n        pass\n", True),
+        ("python", "def f(x):\n    for y, (it, *z) in x:\n        pass\n", True),
+        ("python", "def f(x):\n    return (it := x)\n", True),
+        ("python", "def f(x, it=1):\n    return x\n", True),
+        ("python", "def f(x=it, y: int = it):\n    return x\n", False),
+        ("python", "with a as it:\n    pass\n", False),
+        ("javascript", "function f(x) { const { it } = x; }", True),
+        ("javascript", "function f(x) { const { a: it } = x; }", True),
+        ("javascript", "function f(x) { const { it: a } = x; }", False),
+        ("javascript", "function f(x) { const [a, it] = x; }", True),
+        ("javascript", "function f(x) { const { it = 1 } = x; }", True),
+        ("javascript", "function f(it = 1) { }", True),
+        ("javascript", "function f(x = it) { }", False),
+        ("javascript", "const f = ({ it }) => 1;", True),
+        ("javascript", "const { it } = x;", False),
+        ("typescript", "function f(it: A = 1) { }", True),
+        ("typescript", "function f(x: A = it) { }", False),
+        ("java", "class A { void f() { for (A it : b) { } } }", True),
+        ("java", "class A { void f() { for (A a : it) { } } }", False),
+        ("java", "class A { int it; }", False),
+        ("go", "package p\nfunc f() {\n\tx, it := g()\n}\n", True),
+        ("rust", "fn f() { let (a, it) = x; }", True),
+        ("rust", "fn f() { let a = it; }", False),
+        ("c", "void f() { int x, it; }", True),
+        ("c", "void f() { int *it; }", True),
+        ("c", "void f() { int x = it; }", False),
+        ("c", "int it(void) { return 1; }", False),
+        ("cpp", "void f() { for (auto it : b) { } }", True),
+        ("cpp", "void f(int x = it) { }", False),
+        ("kotlin", "fun f(it: Int) { }", True),
+        ("kotlin", "fun f(x: Int = it) { }", False),
+    ],
+)
+def test_a_name_that_a_function_declares(language: Language, code: str, is_local: bool) -> None:
+    assert Tree(code, language).has_local("it") is is_local
+
+
+def test_a_range_without_the_blanks_at_its_ends() -> None:
+    tree = Tree(" x = 1 \n", "python")
+    assert tree.stripped(0, 8) == (1, 6) and tree.stripped(6, 8) == (8, 8)
+
+
 @pytest.mark.parametrize("n", [1, 3])
 def test_how_deep_a_tree_is(n: int) -> None:
     # A module, a statement, n lists and a number in the innermost of them.

@@ -16,7 +16,7 @@ from ast_grep_py import SgNode, SgRoot
 from rulewright import grammars
 from rulewright.actions.visit import WORD
 from rulewright.engine.parsing import span
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 
 OPENERS: Final = "([{<"
 
@@ -125,7 +125,21 @@ _FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|cons
 _VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
 """Node kind of a variable's name, where it is not `identifier`."""
 _DEFINES: Final = re.compile(r"declarator$|declaration$|definition$|_item$|_spec$|^assignment$")
-_DECLARES: Final = re.compile(r"declarator$|declaration$|assignment$|^for|range_clause|(?:const|var)_spec$")
+_DECLARES: Final = re.compile(
+    r"declarator$|declaration$|assignment$|(?:^|_)for(?:_|each)|range_clause|(?:const|var)_spec$"
+    r"|^as_pattern$|^named_expression$|^let_condition$"
+)
+_PATTERNS: Final = frozenset(
+    {
+        "expression_list", "pattern_list", "tuple_pattern", "list_pattern", "list_splat_pattern",
+        "dictionary_splat_pattern", "as_pattern_target", "array_pattern", "object_pattern", "rest_pattern",
+    }
+)  # fmt: skip
+"""What holds several names that are declared together."""
+_PARTS: Final = {"assignment_pattern": "left", "object_assignment_pattern": "left", "pair_pattern": "value"}
+"""What holds a declared name beside other code, with the field of the name."""
+_VALUES: Final = ("type", "value", "default_value")
+"""What stands beside a declared name."""
 
 
 def _is_declared(name: SgNode) -> bool:
@@ -133,18 +147,26 @@ def _is_declared(name: SgNode) -> bool:
     parent = name.parent()
     if name.kind() == "type_identifier":
         return parent is not None and parent.kind().startswith("type_parameter")
-    while parent is not None and parent.kind() in ("expression_list", "pattern_list"):
+    while parent is not None and (
+        parent.kind() in _PATTERNS
+        or (parent.kind() in _PARTS and parent.field(_PARTS[parent.kind()]) == name)
+    ):
         name, parent = parent, parent.parent()
-    if parent is None:
-        return False
-    if name == parent.field("type"):
+    # In Kotlin the default of a parameter stands beside it.
+    if parent is None or name in map(parent.field, _VALUES) or parent.kind() == "function_value_parameters":
         return False
     if "parameter" in parent.kind() or name in (parent.field("parameters"), parent.field("parameter")):
         return True
-    first = next((child for child in parent.children() if child.is_named()), None)
-    named = parent.field("name") or parent.field("pattern") or parent.field("left") or first
+    named = [one for field in ("name", "pattern", "left", "alias") for one in parent.field_children(field)][
+        :1
+    ]
+    # In C and C++ one declaration may be of several names.
+    named = named or list(parent.field_children("declarator"))
+    named = named or [child for child in parent.children() if child.is_named()][:1]
     inside = any(_FUNCTION.search(above.kind()) for above in parent.ancestors())
-    return named == name and inside and _DECLARES.search(parent.kind()) is not None
+    # The name of a function in C and C++ stands in a declarator, too.
+    is_variable = _DECLARES.search(parent.kind()) is not None and parent.kind() != "function_declarator"
+    return name in named and inside and is_variable
 
 
 class Tree:
@@ -259,6 +281,8 @@ class Tree:
     def has_local(self, name: str) -> bool:
         """Whether a function declares a variable of this name, or it is a type parameter."""
         kinds = [_VARIABLES.get(self.language, "identifier")]
+        if self.language in SCRIPTS:
+            kinds.append("shorthand_property_identifier_pattern")
         if self.language in grammars.TYPED:
             kinds.append("type_identifier")
         found = self.root.sg.find_all(
