@@ -15,7 +15,7 @@ from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_name, by_text
 from rulewright.mining.text.align import Edit, Mapped
-from rulewright.mining.text.lift import GENERAL, TIGHT, lift, strip_range
+from rulewright.mining.text.lift import GENERAL, TIGHT, lift
 from rulewright.mining.text.snippets import selector_rule
 from rulewright.mining.text.tree import Node
 
@@ -27,7 +27,7 @@ def deletions(edit: Edit, number: int, names: frozenset[str]) -> Iterator[Candid
     hunk = edit.hunks[number]
     if edit.post.text[hunk.b0 : hunk.b1].strip():
         return
-    start, end = strip_range(edit.pre.text, hunk.a0, hunk.a1)
+    start, end = edit.pre.stripped(hunk.a0, hunk.a1)
     gone = [n for n in edit.pre.siblings_spanning(start, end) if n.size]
     named = [n for n in gone if n.named]
     if not 1 <= len(named) <= MAX_GONE or any(edit.pre.text_of(n) not in ",;" for n in gone if not n.named):

@@ -24,7 +24,6 @@ from rulewright.mining.text.lift import (
     Policy,
     leading_spaces,
     lift,
-    strip_range,
 )
 from rulewright.mining.text.snippets import parses_as, selector_rule
 from rulewright.mining.text.tree import Node, Tree
@@ -122,7 +121,7 @@ def _anchors(edit: Edit, number: int) -> list[Node]:
 
 def _well_formed(edit: Edit, anchor: Node, mapped: Mapped) -> bool:
     """Whether the new text of an anchor is made of whole nodes, so that it makes a fix."""
-    start, end = strip_range(edit.post.text, mapped.start, mapped.end)
+    start, end = edit.post.stripped(mapped.start, mapped.end)
     if start == end:
         return False
     became = edit.post.siblings_spanning(start, end)
@@ -151,7 +150,7 @@ def _is_chain(edit: Edit, anchor: Node, start: int, end: int) -> bool:
 
 def _several(edit: Edit, mapped: Mapped) -> bool:
     """Whether an anchor becomes several nodes."""
-    start, end = strip_range(edit.post.text, mapped.start, mapped.end)
+    start, end = edit.post.stripped(mapped.start, mapped.end)
     return len(edit.post.siblings_spanning(start, end)) > 1
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
-from rulewright.difftext import common_ends
+from rulewright.difftext import common_ends, common_start
 from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, Mapped, blocks
@@ -128,15 +128,15 @@ def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, in
     For `OldCart` and `OldCartItem`, `OldCart` at the start says more than `Old`.
     """
     step = candidate.rule.get("transform", {}).get("NEW", {}).get("replace", {})
-    regex, names = str(step.get("replace", "")), {edit.pre.text[start:end] for start, end in spans}
+    regex, names = str(step.get("replace", "")), sorted({edit.pre.text[start:end] for start, end in spans})
     if len(names) < 2 or len(candidate.rule["transform"]) > 1 or not all(map(_NAME.fullmatch, names)):
         return None
     core = visit.unescaped(regex.removeprefix("^").removesuffix("$"))
     if regex == "^" + regex_escape(core):
-        same = _common_start(names)
+        same = names[0][: common_start(names)]
         regex, by = "^" + regex_escape(same), step["by"] + same[len(core) :]
     elif regex == regex_escape(core) + "$":
-        same = _common_start({name[::-1] for name in names})[::-1]
+        same = names[0][len(names[0]) - common_start([name[::-1] for name in names]) :]
         regex, by = regex_escape(same) + "$", same[: len(same) - len(core)] + step["by"]
     else:
         return None
@@ -145,12 +145,6 @@ def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, in
     rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "regex": regex}}
     step = {"source": "$T", "replace": regex, "by": by}
     return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": step}}})
-
-
-def _common_start(texts: Collection[str]) -> str:
-    """The longest common start of texts."""
-    first, last = min(texts), max(texts)
-    return first[: common_ends(first, last)[0]]
 
 
 def _regex_of_ends(core: str) -> str:

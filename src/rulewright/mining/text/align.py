@@ -239,10 +239,7 @@ def _aligned_to_nodes(pre: Tree, post: Tree, hunks: tuple[Hunk, ...]) -> tuple[H
 def _whole(pre: Tree, post: Tree, hunk: Hunk) -> bool:
     """Whether what a hunk removes (or, if nothing, inserts) is one node or neighboring nodes, whole."""
     tree, start, end = (pre, hunk.a0, hunk.a1) if hunk.a1 > hunk.a0 else (post, hunk.b0, hunk.b1)
-    while start < end and tree.text[start].isspace():
-        start += 1
-    while end > start and tree.text[end - 1].isspace():
-        end -= 1
+    start, end = tree.stripped(start, end)
     if start == end:
         return True
     text = tree.text

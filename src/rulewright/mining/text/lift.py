@@ -134,15 +134,6 @@ def leading_spaces(tree: Tree, position: int) -> str:
     return indent[: len(indent) - len(indent.lstrip(" "))]
 
 
-def strip_range(text: str, start: int, end: int) -> tuple[int, int]:
-    """The range without the blanks at both ends."""
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
 class _Span(NamedTuple):
     start: int
     end: int

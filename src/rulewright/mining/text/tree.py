@@ -249,6 +249,14 @@ class Tree:
             stack.extend(c for c in reversed(node.children) if c.end > start and c.start < end)
         return found
 
+    def stripped(self, start: int, end: int) -> tuple[int, int]:
+        """A range without the blanks at both ends."""
+        while start < end and self.text[start].isspace():
+            start += 1
+        while end > start and self.text[end - 1].isspace():
+            end -= 1
+        return start, end
+
     def line_indent(self, position: int) -> str:
         """The leading blanks of the line at a position."""
         line = self.text.rfind("\n", 0, position) + 1
