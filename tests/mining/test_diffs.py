@@ -148,6 +148,12 @@ def test_a_diff_without_lines_is_a_change_of_nothing(tmp_path: Path, text: str) 
     assert diffs.read(text, diffs.below(tmp_path)) == ([], [])
 
 
+def test_a_missing_line_end_of_no_line_is_refused(tmp_path: Path) -> None:
+    text = "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n\\ No newline at end of file\n-a\n+b\n"
+    with pytest.raises(UsageError, match="mine:4: no line of a unified diff"):
+        diffs.read(text, diffs.below(tmp_path), "mine")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(None, "named in the diff, but there is no such file"), ("q\n", "fits neither before nor after")],

@@ -360,14 +360,9 @@ def _hunk(diff_lines: Sequence[str], i: int, found: re.Match[str], patch: _Patch
     new: list[str] = []
     while i < len(diff_lines) and (len(old) < n_old or len(new) < n_new or diff_lines[i].startswith("\\")):
         mark, rest = diff_lines[i][:1], diff_lines[i][1:]
-        if mark == "\\":
-            for side in (
-                (old, new)
-                if diff_lines[i - 1][:1] == " "
-                else (old,)
-                if diff_lines[i - 1][:1] == "-"
-                else (new,)
-            ):
+        if mark == "\\" and (old or new):
+            sides = {"-": (old,), "+": (new,)}.get(diff_lines[i - 1][:1], (old, new))
+            for side in filter(None, sides):
                 side[-1] = side[-1].removesuffix("\n")
         elif mark not in (" ", "-", "+", "\n"):
             raise _NoDiffLine(i + 1, "no line of a unified diff", _AS_IT_IS)
