@@ -183,7 +183,7 @@ def _own_method(action: Action, changes: Sequence[Change]) -> str:
     names = {text} if re.fullmatch(r"\w+", text) else set(_BARE_CALL.findall(text))
     for change in changes:
         changed = "\n".join(_changed_lines(change))
-        for name in names & set(_BARE_CALL.findall(changed)):
+        for name in sorted(names & set(_BARE_CALL.findall(changed))):
             if not re.search(rf"import\s+static\s.*(?:\b{re.escape(name)}|\*)\s*;", change.pre):
                 return name
     return ""

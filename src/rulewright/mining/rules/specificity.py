@@ -45,7 +45,7 @@ def why_context_dependent(rule: Rule) -> str:
     if is_about_text(rule) and re.match(r"[\"':]?\.{1,2}/", old):
         return "a path depends on its file"
     if brought := words_of(new) & _OWN_WORDS - words_of(old):
-        return f"`{brought.pop()}` is another thing elsewhere"
+        return f"`{min(brought)}` is another thing elsewhere"
     if "$crate" in new and "$crate" not in old:
         return "`$crate` stands in a macro only"
     return ""
