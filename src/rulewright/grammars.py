@@ -156,6 +156,31 @@ LOOSE: Final = (
 )  # fmt: skip
 """Expressions by how tightly they hold together, the loosest first: what needs parentheses where a tighter
 one is wanted. Kinds of several languages; within a language they do not cross."""
+LEVELS_OF_OPERATIONS: Final = (1, 2, 4, 5, 6)
+"""The levels of `LOOSE` whose operators stand between their operands."""
+OPERATIONS: Final = frozenset(
+    {"binary_operator", "binary_expression", "binary", "boolean_operator", "infix_expression"}
+)
+"""Kinds of `LOOSE` whose operators hold more or less tightly together."""
+OPERATORS: Final = {
+    **dict.fromkeys(("||", "or", "??"), (0, 0)),
+    **dict.fromkeys(("&&", "and"), (1, 1)),
+    **dict.fromkeys(("==", "!=", "===", "!==", "<", "<=", ">", ">=", "in", "instanceof", "<=>"), (2, 2)),
+    **dict.fromkeys(("&", "|", "^"), (2, 5)),
+    **dict.fromkeys(("<<", ">>", ">>>"), (3, 5)),
+    **dict.fromkeys(("+", "-", "."), (4, 4)),
+    **dict.fromkeys(("*", "/", "%", "//", "@"), (5, 5)),
+    "**": (6, 6),
+}
+"""How tightly an operator holds together what it joins, and what it takes as an operand: where languages
+differ, the least of the one and the most of the other."""
+ASSOCIATIVE: Final = frozenset({"||", "or", "&&", "and", "&", "|", "+", "*"})
+"""Operators that may be joined with themselves in any order."""
+SPREADS: Final = (
+    "keyword_argument", "list_splat", "dictionary_splat", "spread_element", "variadic_argument",
+    "splat_argument", "hash_splat_argument", "block_argument", "variadic_unpacking",
+)  # fmt: skip
+"""Arguments that are no expressions: they stand among arguments only, some of them only after all others."""
 BLOCKS: Final = ("block", "statement_block", "compound_statement")
 """Statements between braces: what a lambda may have for its body, and nothing else takes for a value."""
 MEMBER_FIELDS: Final = frozenset({"attribute", "field", "method", "name", "property"})

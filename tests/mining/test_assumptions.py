@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
 
@@ -16,9 +17,13 @@ LOOSE = [
 """Expressions of Python, the loosest first."""
 
 
+SPREADS = ["keyword_argument", "list_splat", "dictionary_splat"]
+"""Arguments of Python that are no expressions."""
+
+
 def no_looser(n: int) -> dict[str, Any]:
-    """None of the first `n` kinds that hold together more loosely."""
-    return {"not": {"kind": ", ".join(LOOSE[:n])}}
+    """None of the first `n` kinds that hold together more loosely, and no argument that is no expression."""
+    return {"not": {"kind": ", ".join(LOOSE[:n] + SPREADS)}}
 
 
 def not_in(kinds: str, **more: Any) -> dict[str, Any]:
@@ -33,6 +38,11 @@ def asked(pre: str, post: str, language: Language) -> tuple[dict[str, Any], dict
     return {key: rule["rule"][key] for key in rule["rule"] if key != "pattern"}, rule.get("constraints", {})
 
 
+def both(*demands: dict[str, Any]) -> dict[str, Any]:
+    """What must not be, if it is several things."""
+    return {"not": {"any": list(demands)}}
+
+
 NO_QUOTES = {"A": {"not": {"regex": r"""[\"'\\\n]"""}}}
 ALL = (
     "attribute, await, binary_operator, boolean_operator, call, comparison_operator, not_operator,"
@@ -41,6 +51,15 @@ ALL = (
 """What holds together more tightly than a condition does."""
 TIGHT = "attribute, await, call, unary_operator"
 """What holds together more tightly than two operands do."""
+
+
+def beside(signs: str) -> dict[str, Any]:
+    """In an operation with one of these operators."""
+    return {"inside": {"kind": "binary_operator", "has": {"regex": f"^({signs})$"}}}
+
+
+AS_A_SUM = beside(r"%|\&|\*|\*\*|-|\.|/|//|<<|>>|>>>|@|\^|\|")
+AS_A_PRODUCT = beside(r"%|\&|\*\*|/|//|<<|>>|>>>|@|\^|\|")
 H = {"kind": "call", "inside": {"kind": "argument_list", "inside": {"pattern": "g(h($_))"}}}
 
 
@@ -65,20 +84,26 @@ H = {"kind": "call", "inside": {"kind": "argument_list", "inside": {"pattern": "
         ("x = old(a)\n", "x = new[a]\n", {}, {}),
         ("x = old(a)\n", "x = await a\n", not_in("attribute, call"), {"A": no_looser(9)}),
         ("x = old(a)\n", "x = -a\n", not_in("attribute, call"), {"A": no_looser(8)}),
-        ("x = old(a, b)\n", "x = a * b\n", not_in(TIGHT), {"A": no_looser(7), "B": no_looser(7)}),
-        ("x = old(a, b) + c\n", "x = a + b + c\n", not_in(TIGHT), {"A": no_looser(7), "B": no_looser(7)}),
+        ("x = old(a, b)\n", "x = a * b\n", both(not_in(TIGHT)["not"], AS_A_PRODUCT),
+         {"A": no_looser(7), "B": no_looser(7)}),
+        ("x = old(a, b) + c\n", "x = a + b + c\n", both(not_in(TIGHT)["not"], AS_A_SUM),
+         {"A": no_looser(7), "B": no_looser(7)}),
         ("x = old(a)\n", "x = not a\n",
          not_in("attribute, await, binary_operator, call, comparison_operator, unary_operator"),
          {"A": no_looser(5)}),
-        ("x = old(a, b)\n", "x = a if b else c\n", not_in(ALL), {"A": no_looser(3), "B": no_looser(3)}),
+        ("x = old(a, b)\n", "x = a if b else c\n", 
+         both(not_in(ALL)["not"], {"inside": {"kind": "conditional_expression"}}),
+         {"A": no_looser(3), "B": no_looser(3)}),
+        ("x = a ** b\n", "x = a + b\n", {"not": AS_A_SUM}, {}),
         # It did so already, or is no looser than what was there.
-        ("x = a ** b\n", "x = a + b\n", {}, {}),
+        ("x = a + b\n", "x = a ** b\n", {}, {}),
         ("x = a == b\n", "x = not a\n", {}, {}),
         # What is read here is not assigned to, unless it stays what it is.
         ("x = a.old\n", "x = new(a)\n", not_in("assignment, augmented_assignment", field="left"), {}),
         ("a.old = 1\n", "new(a)\n", {}, {}),
         # One item becomes two where there are items.
-        ("f(old(a))\n", "f(a, b)\n", {"inside": {"kind": "argument_list"}}, {}),
+        ("f(old(a))\n", "f(a, b)\n", {"inside": {"kind": "argument_list"}}, {"A": no_looser(0)}),
+        ("f(old(a))\n", "f(b, a)\n", {"inside": {"kind": "argument_list"}}, {}),
         ("x = [old(a)]\n", "x = [a, b]\n", {"inside": {"kind": "list"}}, {}),
         ("x = old(a)\n", "x = a, b\n", {}, {}),
         # What is put around it is not there yet.
@@ -94,6 +119,42 @@ def test_what_is_asked_beside_the_pattern(
     pre: str, post: str, place: dict[str, Any], variables: dict[str, Any]
 ) -> None:
     assert asked(pre, post, "python") == (place, variables)
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "code", "wanted"),
+    [
+        # Between operators that hold as tightly as the new one, or more so.
+        ("python", "x = add(a, b)\n", "x = a + b\n", "y = add(c, d) * 2\nz = 1 - add(c, d)\n", ""),
+        ("python", "x = add(a, b)\n", "x = a + b\n", "y = 1 + add(c, d) == 2\n", "y = 1 + c + d == 2\n"),
+        ("python", "x = both(a, b)\n", "x = a and b\n", "y = c or both(d, e)\n", "y = c or d and e\n"),
+        ("python", "x = one(a, b)\n", "x = a or b\n", "y = c and one(d, e)\n", ""),
+        ("python", "x = same(a, b)\n", "x = a == b\n", "y = c == same(d, e)\n", ""),
+        ("python", "x = cut(a)\n", "x = a & 1\n", "y = c == cut(d)\n", "y = c == d & 1\n"),
+        ("javascript", "x = cut(a);\n", "x = a & 1;\n", "y = c == cut(d);\n", ""),
+        ("javascript", "x = same(a, b);\n", "x = a == b;\n", "y = c && same(d, e);\n", "y = c && d == e;\n"),
+        ("javascript", "x = same(a, b);\n", "x = a == b;\n", "y = c + same(d, e);\n", ""),
+        ("java", "class A { int x = add(a, b); }\n", "class A { int x = a + b; }\n",
+         "class B { int y = add(c, d) * 2; }\n", ""),
+        ("go", "package p\n\nvar x = add(a, b)\n", "package p\n\nvar x = a + b\n",
+         "package p\n\nvar y = 2 * add(c, d)\n", ""),
+        ("rust", "fn f() { let x = add(a, b); }\n", "fn f() { let x = a + b; }\n",
+         "fn g() { let y = add(c, d) % 2; }\n", ""),
+        ("cpp", "int x = add(a, b);\n", "int x = a + b;\n", "int y = add(c, d) << 2;\n", ""),
+        # An argument that is no expression, or stands after all others.
+        ("python", "f(a, b)\n", "g(b, a)\n", "f(c, *d)\nf(c, e=d)\n", ""),
+        ("python", "f(a, b)\n", "g(b, a)\n", "f(*c, d)\n", "g(d, *c)\n"),
+        ("python", "f(a)\n", "g(1, a)\n", "f(e=c)\n", "g(1, e=c)\n"),
+        ("python", "x = f(a)\n", "x = a.f()\n", "y = f(*c)\n", ""),
+        ("javascript", "f(a, b);\n", "g(b, a);\n", "f(c, ...d);\n", ""),
+    ],
+)  # fmt: skip
+def test_where_the_new_code_would_mean_something_else(
+    language: Language, pre: str, post: str, code: str, wanted: str
+) -> None:
+    action = mine(pre, post, language).action
+    assert action is not None and engine.apply(action, pre).post == post
+    assert (engine.apply(action, code).post or code) == (wanted or code)
 
 
 def test_two_demands_that_exclude_are_one() -> None:

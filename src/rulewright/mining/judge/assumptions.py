@@ -8,8 +8,9 @@ exclude no place where the rule was right.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 from typing import Any, Final
 
@@ -130,17 +131,38 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
             apart += grammars.BLOCKS if tight else (_PARENTHESES, *grammars.BLOCKS)
         if tight > was and not any(_is_declared(node) for node in old_nodes):
             apart += [kind for level in grammars.LOOSE[:tight] for kind in level]
+        if any(map(_is_argument, old_nodes)) and (apart or _moves_forward(old_nodes, new_nodes)):
+            apart += grammars.SPREADS
         if apart := [kind for kind in apart if kind in there - seen]:
             yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _always)
+
+
+def _is_argument(node: Node) -> bool:
+    return node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
+
+
+def _moves_forward(old_nodes: list[Node], new_nodes: list[Node]) -> bool:
+    """Whether an argument gets arguments after it that it was not before."""
+    before, after = (
+        {one.sg.text() for node in nodes if _is_argument(node) for one in node.siblings_after() if one.named}
+        for nodes in (old_nodes, new_nodes)
+    )
+    return not after <= before
 
 
 def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Exclude parents in which the new code would need parentheses that the old code did not need."""
     mapped = _mapped(edit, candidate)
-    made = edit.post.at(*mapped[:2]) if mapped is not None else []
-    was, now = (_looseness(kind) for kind in (candidate.kind, made[0].kind if made else ""))
+    became = edit.post.at(*mapped[:2]) if mapped is not None else []
+    # Of nodes with one range, as of a list of one expression, that expression.
+    made = min(became, key=lambda node: _looseness(node.kind), default=None)
+    if made is None:
+        return
+    was, now = _looseness(candidate.kind), _looseness(made.kind)
     is_operand = was < len(grammars.LOOSE) or _is_link(candidate.kind)
-    if now >= was or not is_operand:
+    are_operations = {made.kind, candidate.kind} <= grammars.OPERATIONS
+    is_looser = now < was or (are_operations and _least(made) < _least(candidate.anchor))
+    if not is_operand or not is_looser:
         return
     tighter = {kind for level in grammars.LOOSE[now + 1 : was] for kind in level} - {"update_expression"}
     # A prefix operator needs no parentheses after another one.
@@ -151,6 +173,39 @@ def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) ->
     kinds = {kind for kind in there if kind in tighter} | {*(owners if was == len(grammars.LOOSE) else ())}
     if kinds - seen:
         yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _always)
+    if now in grammars.LEVELS_OF_OPERATIONS:
+        yield from _safe_among_operators(made, now, there)
+
+
+def _safe_among_operators(made: Node, level: int, there: Container[str]) -> Iterator[Option]:
+    """Exclude operations of the level of the new code, except under an operator that holds less tightly."""
+    looser = {one for one, (_, most) in grammars.OPERATORS.items() if most < _least(made)}
+    looser |= grammars.ASSOCIATIVE & {_operator(made)}
+    tighter = grammars.OPERATORS.keys() - looser
+    for kind in (kind for kind in grammars.LOOSE[level] if kind in there):
+        around: dict[str, Any] = {"kind": kind}
+        if kind in grammars.OPERATIONS:
+            either = "|".join(map(regex_escape, sorted(min(looser, tighter, key=len))))
+            by_sign = {"has": {"regex": f"^({either})$"}} if either else {}
+            around |= {"not": by_sign} if by_sign and len(looser) < len(tighter) else by_sign
+        own = looser if kind in grammars.OPERATIONS else frozenset[str]()
+        yield Option("not", {"inside": around}, 0.0, partial(_is_apart, kind=kind, looser=own))
+
+
+def _is_apart(node: Node, kind: str, looser: Container[str]) -> bool:
+    """Whether a node is no operand of an operation of this kind, but for looser operators."""
+    up = node.parent
+    return up is None or up.kind != kind or _operator(up) in looser
+
+
+def _least(operation: Node) -> int:
+    """How tightly an operation holds at the least."""
+    return grammars.OPERATORS.get(_operator(operation), (0, 0))[0]
+
+
+def _operator(node: Node) -> str:
+    """The operator of an operation."""
+    return next((node.tree.text_of(child) for child in node.children if not child.named), "")
 
 
 def _not_assigned(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
