@@ -144,6 +144,19 @@ def test_what_other_families_ask_is_left_to_them(text: str) -> None:
             assert not old.endswith(new) and not new.endswith(old)
 
 
+@pytest.mark.parametrize(
+    ("language", "code", "before"),
+    [
+        ("python", "items = []\n", "items = None\n"),
+        ("javascript", "let items = [];\n", "let items = null;\n"),
+        ("java", "class A { int[] items = {}; }\n", "class A { int[] items = null; }\n"),
+    ],
+)
+def test_an_empty_list_was_nothing_before(language: Language, code: str, before: str) -> None:
+    made = propose("set-value", language, code, 1)
+    assert made is not None and made.pre == before
+
+
 def test_arguments_are_swapped_only_where_every_call_has_two() -> None:
     found = propose("swap-arguments", "python", "f(a, b)\nf(c, d)\n", 0)
     assert found is not None and found.pre == "f(b, a)\nf(d, c)\n" and found.sites == 2

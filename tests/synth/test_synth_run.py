@@ -354,6 +354,16 @@ def test_scope_limits_the_rule_to_a_function() -> None:
     assert any("`f`" in edit.instruction for edit in scoped)
 
 
+def test_a_scope_may_have_a_name_with_a_dollar() -> None:
+    chosen = [t for t in templates.packaged() if t.name == "javascript/strict-equal"]
+    code = "function $f(x) {\n  return x === a;\n}\n\nfunction g(x) {\n  return x === b;\n}\n"
+    maker = make.Maker("javascript", chosen, (), ("scoped",), Speech("plain", 1))
+    edits = [
+        edit for seed in range(8) for edit in maker.edits(code, (), random.Random(seed), lambda name: True)
+    ]
+    assert {word for edit in edits for word in ("`$f`", "`g`") if word in edit.instruction} == {"`$f`", "`g`"}
+
+
 def test_several_rules_are_undone_in_the_right_order() -> None:
     chosen = [t for t in templates.packaged() if t.name in ("python/is-none", "python/add-in-place")]
     maker = make.Maker("python", chosen, (), ("multi",), Speech("plain", 1))

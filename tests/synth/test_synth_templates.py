@@ -130,6 +130,9 @@ def test_a_faulty_jsonl_line_says_which(tmp_path: Path) -> None:
     path = write(tmp_path / "u.jsonl", json.dumps(good) + "\n" + json.dumps({**good, "inverse": {}}) + "\n")
     with pytest.raises(UsageError, match=r"u\.jsonl:2: missing inverse"):
         templates.load(path)
+    path = write(tmp_path / "v.jsonl", json.dumps({**good, "language": "Pyhton"}) + "\n")
+    with pytest.raises(UsageError, match=r"v\.jsonl:1: x/y: no language Pyhton"):
+        templates.load(path)
 
 
 def test_the_given_template_file_is_read_and_not_copied(shared: Path) -> None:

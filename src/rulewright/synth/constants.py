@@ -53,7 +53,7 @@ def set_value(code: Code, rng: random.Random) -> Proposal | None:
         if name is None or value is None or node.field("type") is not None:
             continue
         if re.fullmatch(r"[A-Za-z_][\w.]*", name.text()) and naming.other_value(
-            value.text(), random.Random(0)
+            value.text(), code.language, random.Random(0)
         ):
             found.append((node, name.text(), value))
     if not found:
@@ -61,7 +61,7 @@ def set_value(code: Code, rng: random.Random) -> Proposal | None:
     _, target, value = rng.choice(found)
     if sum(other == target for _, other, _ in found) > 1:
         return None
-    old = naming.other_value(value.text(), rng)
+    old = naming.other_value(value.text(), code.language, rng)
     if old is None:
         return None
     operator = ":=" if kind == "short_var_declaration" else "="

@@ -16,6 +16,7 @@ from typing import Any, Final
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action, Rule
+from rulewright.actions.visit import regex_escape
 from rulewright.engine import apply, judge
 from rulewright.engine.parsing import parse, span
 from rulewright.languages import SCRIPTS, Language
@@ -232,7 +233,7 @@ class Maker:
             self._drop("scoped: inverse does not apply")
             return None
         own = template.forward["rule"]
-        named = {"field": "name", "regex": "^test" if name == "test" else f"^{name}$"}
+        named = {"field": "name", "regex": "^test" if name == "test" else f"^{regex_escape(name)}$"}
         kinds = [{"kind": kind} for kind in _SCOPES[self.language]]
         inside = {"inside": {"any": kinds, "has": named, "stopBy": "end"}}
         extra: dict[str, Any] = {"not": inside} if outside else inside

@@ -134,13 +134,13 @@ def other_string(text: str, names: Sequence[str], rng: random.Random) -> str | N
     return f"{quote}{other}{quote}" if other != inner and other else None
 
 
-def other_value(text: str, rng: random.Random) -> str | None:
+def other_value(text: str, language: Language, rng: random.Random) -> str | None:
     """Another value of the same type, for a number, a truth value, nothing, or a short string."""
     twins = {"True": "False", "False": "True", "true": "false", "false": "true"}
     if text in twins:
         return twins[text]
     if text in ("[]", "{}"):
-        return "None"
+        return "None" if language == "python" else "null"
     if re.fullmatch(r"\d+", text):
         return other_number(text, rng)
     if is_plain_string(text):

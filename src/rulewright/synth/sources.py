@@ -21,7 +21,7 @@ from rulewright.synth.kinds import GroupBy
 
 MAX_FILE_BYTES: Final = 400_000
 _SKIPPED_FOLDERS: Final = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache", "idlelib/Icons"}
+    {".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache"}
 )
 _ROOT_MARKS: Final = (
     "package.json",

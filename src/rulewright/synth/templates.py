@@ -158,6 +158,8 @@ def _from_row(row: Mapping[str, Any], place: str) -> Codemod:
     if missing:
         raise UsageError(f"{place}: missing {', '.join(missing)}", "see docs/guide/synth.md for the format")
     language = normalize_language(str(row["language"]))
+    if language == "other":
+        raise UsageError(f"{place}: {row['name']}: no language {row['language']}", "e.g. python")
     rules = []
     for side in ("forward", "inverse"):
         given = row[side]
