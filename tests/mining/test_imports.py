@@ -27,6 +27,21 @@ from rulewright.mining.rules.imports import Binding
         ("rust", "use a::{B, C};\n", {("a", "B"), ("a", "C")}),
         ("kotlin", "import a.B\nimport c.D as E\n\nval x = 1\n", {("a.B", "B"), ("c.D", "E")}),
         ("ruby", "require 'a'\n", set()),
+        # A list may hold paths and lists: each name with its own module.
+        ("rust", "use a::{b::C, d::{E, f::G as H}, I};\n",
+         {("a::b", "C"), ("a::d", "E"), ("a::d::f", "H"), ("a", "I")}),
+        ("php", "<?php\nuse A\\{B\\C, D};\n", {("A\\B", "C"), ("A", "D")}),
+        # A comment names nothing.
+        ("python", "from a import (\n    b,  # c\n    # d\n)\n", {("a", "b")}),
+        ("javascript", "import {\n  a, // it's b\n  /* c */\n} from 'https://d/e';\n",
+         {("https://d/e", "a")}),
+        ("rust", "use a::{\n    B, // C\n};\n", {("a", "B")}),
+        # Names are of letters of any language; of JavaScript also with `$`.
+        ("python", "from a import élan\n", {("a", "élan")}),
+        ("javascript", "import { $a, b$ as $ } from 'm';\n", {("m", "$a"), ("m", "$")}),
+        # The last part of a Go path may be a version, or not tell the name of the package.
+        ("go", 'package p\n\nimport (\n\t"x/a/v2"\n\t"x/b.v3"\n\t"x/go-c"\n)\n',
+         {("x/a/v2", "a"), ("x/b.v3", "b")}),
     ],
 )  # fmt: skip
 def test_the_names_that_a_file_imports(language: Language, text: str, names: set[tuple[str, str]]) -> None:
@@ -143,6 +158,10 @@ MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.b
         ({}, PATH, "import sys\nclass Path: pass\nx = Path(1)\n",
          "import sys\nclass Path: pass\nx = Path(1)\n"),
         ({}, OS, "import sys\nx.os(1)\n", "import sys\nx.os(1)\n"),
+        # The name of an argument is no use.
+        ({}, OS, "import sys\nf(os=1)\n", "import sys\nf(os=1)\n"),
+        ({}, OS, "import sys\nf(x=os)\n", "import sys\nimport os\nf(x=os)\n"),
+        (OS, {}, "import sys\nimport os\nf(os=1)\n", "import sys\nf(os=1)\n"),
         # With the name that it has in the file, alone or out of a list.
         ({}, AS, "import sys\nd(1)\n", "import sys\nfrom kit import c as d\nd(1)\n"),
         (AS, {}, "from kit import c as d, e\ne(1)\n", "from kit import e\ne(1)\n"),
@@ -165,6 +184,22 @@ def test_what_the_rules_for_imports_do_to_another_file(
     gone: dict[tuple[str, str], str], come: dict[tuple[str, str], str], code: str, wanted: str
 ) -> None:
     assert after("python", gone, come, code) == wanted
+
+
+FORMS = [
+    (name, "import D, * as ns from 'm';", wanted)
+    for name, wanted in (("D", "import D from 'm';"), ("ns", "import * as ns from 'm';"))
+] + [
+    (name, "import D, { a, b as c1 } from 'm';", wanted)
+    for name, wanted in (
+        ("D", "import D from 'm';"), ("a", "import { a } from 'm';"), ("c1", "import { b as c1 } from 'm';"),
+    )
+]  # fmt: skip
+REQUIRED = [
+    ("c1", "const { b: c1, d } = require('m');", "const { b: c1 } = require('m');"),
+    ("d", "const { b: c1, d } = await import('m');", "const { d } = await import('m');"),
+]
+"""A name, the statement of several that binds it, and the statement for it alone."""
 
 
 @pytest.mark.parametrize(
@@ -217,6 +252,30 @@ def test_what_the_rules_for_imports_do_to_another_file(
          "use x::Y;\nuse a::B;\n\nfn f(y: Y) -> B { g(y) }\n"),
         ("java", {("a.B", "B"): "import a.B;"}, {}, "import a.B;\nimport c.D;\n\nclass E { D d; }\n",
          "import c.D;\n\nclass E { D d; }\n"),
+        # Each name of a statement comes in its own form: the default, the whole module, one of the list.
+        *[("javascript", {}, {("m", name): statement}, f"import {{ c }} from 'n';\n\n{name}(c);\n",
+           f"import {{ c }} from 'n';\n{wanted}\n\n{name}(c);\n") for name, statement, wanted in FORMS],
+        *[("javascript", {}, {("m", name): statement}, f"const {{ c }} = require('n');\n\n{name}(c);\n",
+           f"const {{ c }} = require('n');\n{wanted}\n\n{name}(c);\n")
+          for name, statement, wanted in REQUIRED],
+        ("typescript", {}, {("m", "A"): "import type { A, B } from 'm'"},
+         "import { c } from 'n'\n\nlet a: A = c\n",
+         "import { c } from 'n'\nimport type { A } from 'm'\n\nlet a: A = c\n"),
+        ("rust", {}, {("a::b", "C"): "use a::{b::C, D};"}, "use x::Y;\n\nfn f(y: Y) -> C { g(y) }\n",
+         "use x::Y;\nuse a::b::C;\n\nfn f(y: Y) -> C { g(y) }\n"),
+        ("php", {}, {("A", "b"): "use function A\\{b, c};"}, "<?php\nuse X\\Y;\n\nb(new Y());\n",
+         "<?php\nuse X\\Y;\nuse function A\\b;\n\nb(new Y());\n"),
+        ("javascript", {("m", "D"): "import D, { a } from 'm';"}, {},
+         "import { c } from 'n';\nimport D from 'm';\n\nc(1);\n", "import { c } from 'n';\n\nc(1);\n"),
+        # A name with `$` is another one than without.
+        ("javascript", {("m", "$a"): "import { $a } from 'm';"}, {},
+         "import { b } from 'n';\nimport { $a } from 'm';\n\nb($a);\n",
+         "import { b } from 'n';\nimport { $a } from 'm';\n\nb($a);\n"),
+        ("javascript", {("m", "$a"): "import { $a } from 'm';"}, {},
+         "import { b } from 'n';\nimport { $a } from 'm';\n\nb(a);\n", "import { b } from 'n';\n\nb(a);\n"),
+        # A module is no part of the name of another one.
+        ("javascript", {("m", "a"): "import { a } from 'm';"}, {("m2", "a"): "import { a } from 'm2';"},
+         "import { a, b } from 'm-x';\n\na(b);\n", "import { a, b } from 'm-x';\n\na(b);\n"),
     ],
 )  # fmt: skip
 def test_imports_of_other_languages(
@@ -239,12 +298,13 @@ def test_what_a_file_must_use_outside_of_its_imports() -> None:
     kinds = {"any": [{"kind": "identifier"}, {"kind": "type_identifier"}], "regex": "^(Old)$"}
     away = {"inside": {"kind": "import_declaration", "stopBy": "end"}}
     member = {"follows": {"regex": r"^(\.|\?\.|::)$"}}
+    argument = {"precedes": {"regex": "^[=:]$"}, "inside": {"kind": "element_value_pair"}}
     assert guards.file_uses(frozenset({"Old"}), "java") == {
-        "inside": {**root, "has": {**kinds, "not": {"any": [away, member]}, "stopBy": "end"}}
+        "inside": {**root, "has": {**kinds, "not": {"any": [away, member, argument]}, "stopBy": "end"}}
     }
     within = {"inside": {"kind": "block", "stopBy": "end"}}
     used = guards.file_uses(frozenset({"Old"}), "java", {"kind": "block"})
-    assert used["inside"]["has"]["not"]["any"] == [away, within, member]
+    assert used["inside"]["has"]["not"]["any"] == [away, within, member, argument]
 
 
 @pytest.mark.parametrize(

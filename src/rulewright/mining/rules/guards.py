@@ -37,15 +37,17 @@ def any_of(names: frozenset[str]) -> str:
     return "|".join(map(regex_escape, sorted(names)))
 
 
-def module_regex(module: str) -> str:
-    """A regular expression for a module in an import statement."""
-    return rf"(^|[^\w./]){regex_escape(module)}([^\w./]|$)"
+def module_regex(module: str, language: Language) -> str:
+    """A regular expression for a module in an import statement, which quotes it or not."""
+    is_quoted = REQUIRES[0] in KINDS[language]
+    around = ("[\"']", "[\"']") if is_quoted else (r"(^|[^\w./])", r"([^\w./]|$)")
+    return regex_escape(module).join(around)
 
 
 def file_imports(one: Import, language: Language) -> dict[str, Any]:
     """The file around a match imports one of the names from that module."""
     named = import_of(any_of(one.names), language)
-    return in_file(language, {**named, "all": [{"regex": module_regex(one.module)}]})
+    return in_file(language, {**named, "all": [{"regex": module_regex(one.module, language)}]})
 
 
 def file_binds(names: frozenset[str], language: Language) -> dict[str, Any]:
@@ -60,11 +62,12 @@ def import_of(words: str, language: Language) -> dict[str, Any]:
         words: a regular expression.
         language: of the file.
     """
-    word = rf"\b({words})\b"
-    stated = {**_import_statement(language), "regex": word}
+    statement = _import_statement(language)
     if REQUIRES[0] not in KINDS[language]:
-        return stated
-    required = rf"^\w+\s[^=]*{word}[^=]*=\s*(await\s+)?(require|import)\s*\("
+        return {**statement, "regex": rf"\b({words})\b"}
+    # A name of JavaScript may begin with `$`.
+    stated = {**statement, "regex": rf"[^\w$]({words})([^\w$]|$)"}
+    required = rf"^\w+[^=]*[^\w$]({words})([^\w$=][^=]*)?=\s*(await\s+)?(require|import)\s*\("
     return {"any": [stated, {**of_kinds(REQUIRES), "regex": required}]}
 
 
@@ -80,7 +83,7 @@ def file_uses(
     outside: list[dict[str, Any]] = [{"inside": {"kind": kind, "stopBy": "end"}} for kind in kinds]
     if but is not None:
         outside.append({"inside": {**but, "stopBy": but.get("stopBy", "end")}})
-    outside.append(_is_member(language))
+    outside += _of_something(language)
     name = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
     return in_file(language, {**name, "not": {"any": outside}})
 
@@ -93,18 +96,20 @@ def spelled(name: str, language: Language) -> dict[str, Any]:
 
 def belongs_elsewhere(language: Language) -> dict[str, Any]:
     """The matcher for a name that is a member or names an argument, so that no import binds it."""
-    signs = [_is_member(language)]
-    if language in _ARGUMENTS:
-        signs.append({"precedes": {"regex": "^[=:]$"}, "inside": {"kind": _ARGUMENTS[language]}})
+    signs = _of_something(language)
     one = {"any": signs} if len(signs) > 1 else signs[0]
     return {**one, "not": {"inside": {**_import_statement(language), "stopBy": "end"}}}
 
 
-def _is_member(language: Language) -> dict[str, Any]:
+def _of_something(language: Language) -> list[dict[str, Any]]:
+    """Matchers for a name behind its owner, and for one that names an argument."""
     sign: dict[str, Any] = {"regex": r"^(->|\?->|::|\\|\$)$" if language == "php" else r"^(\.|\?\.|::)$"}
     if language == "kotlin":  # `::f` is the function itself
         sign = {"any": [{"regex": r"^\??\.$"}, {"regex": "^::$", "follows": {"regex": "."}}]}
-    return {"follows": sign}
+    signs: list[dict[str, Any]] = [{"follows": sign}]
+    if language in _ARGUMENTS:
+        signs.append({"precedes": {"regex": "^[=:]$"}, "inside": {"kind": _ARGUMENTS[language]}})
+    return signs
 
 
 _ARGUMENTS: Final[Mapping[Language, str]] = {
@@ -155,11 +160,10 @@ def with_import_guards(rules: Sequence[Rule], language: Language) -> list[Rule]:
     if language not in KINDS:
         return list(rules)
     rules = uses_first(rules, language)
-    gone = [_removed_import(rule, language) for rule in rules]
-    known = list(dict.fromkeys(one for one in gone if one is not None))
+    changed = [_changed_imports(rule, language) for rule in rules]
+    known = list(dict.fromkeys(goes for goes, _ in changed if goes is not None))
     made: list[Rule] = []
-    for rule, goes in zip(rules, gone, strict=True):
-        comes = _added_import(rule, language)
+    for rule, (goes, comes) in zip(rules, changed, strict=True):
         if goes is None and comes is None:
             made.append(only_where_imported(rule, known, language))
             continue
@@ -200,7 +204,7 @@ def uses_first(rules: Sequence[Rule], language: Language) -> list[Rule]:
 
 def is_import_rule(rule: Rule, language: Language) -> bool:
     """Whether a rule removes or adds an import."""
-    return _removed_import(rule, language) is not None or _added_import(rule, language) is not None
+    return _changed_imports(rule, language) != (None, None)
 
 
 def names_of(rule: Rule) -> set[str]:
@@ -208,24 +212,12 @@ def names_of(rule: Rule) -> set[str]:
     return set(re.findall(r"(?<!\$)\b[A-Za-z_]\w+", f"{old_text(rule)} {new_text(rule)}")) - _KEYWORDS
 
 
-def _removed_import(rule: Rule, language: Language) -> Import | None:
-    """The import that a rule removes; `None` for any other rule."""
-    old, new = _sides(rule)
-    return _difference(old, new, language)
-
-
-def _added_import(rule: Rule, language: Language) -> Import | None:
-    """The import that a rule adds; `None` for any other rule."""
-    old, new = _sides(rule)
-    return _difference(new, old, language)
-
-
-def _sides(rule: Rule) -> tuple[str, str]:
-    """The old and the new text; the path of a Go import as the string that holds it."""
+def _changed_imports(rule: Rule, language: Language) -> tuple[Import | None, Import | None]:
+    """The import that a rule removes, and the one that it adds; `None` where it does not."""
     old, new = old_text(rule), new_text(rule)
-    if _matcher(rule).get("kind") == "interpreted_string_literal_content":
-        return f'"{old.strip("^$")}"', f'"{new}"'
-    return old, new
+    if _matcher(rule).get("kind") == "interpreted_string_literal_content":  # the path of a Go import
+        old, new = f'"{old.strip("^$")}"', f'"{new}"'
+    return _difference(old, new, language), _difference(new, old, language)
 
 
 def _difference(text: str, other: str, language: Language) -> Import | None:

@@ -33,7 +33,9 @@ from rulewright.mining.rules.imports import (
     REQUIRES,
     Binding,
     Import,
+    last_name,
     parse_import,
+    without_comments,
 )
 from rulewright.mining.text.snippets import of_kinds
 
@@ -51,6 +53,8 @@ _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
 }  # fmt: skip
 """Node kinds that define a name, in their field `name`."""
 _LIST: Final = re.compile(r"import\s+(?:\w+\s*,\s*)?\{")
+_SOURCE: Final = re.compile(r"\bfrom\s*(?=[\"'])|=\s*(?:await\s+)?(?:require|import)\s*\(")
+"""Where the names of an import of JavaScript end, and its module follows."""
 _DECLARING: Final = ("const ", "let ", "var ")
 
 
@@ -119,13 +123,24 @@ def _statement_for(one: Binding, statement: str, language: Language) -> str:
     name = own[0] if own is not None else one.name
     if language == "python":
         return f"from {one.module} import {name}"
-    quote = '"' if '"' in statement else "'"
-    end = ";" if statement.endswith(";") else ""
     if language in PATHS:
-        return f"use {one.module}{PATHS[language]}{name};"
-    if statement.startswith(_DECLARING):
-        return f"{statement.split()[0]} {{ {one.name} }} = require({quote}{one.module}{quote}){end}"
-    return f"import {{ {name} }} from {quote}{one.module}{quote}{end}"
+        sort = re.match(r"use\s+(function|const)\b", statement)
+        return f"use {f'{sort[1]} ' if sort else ''}{one.module}{PATHS[language]}{name};"
+    return _script_statement_for(one.name, without_comments(statement, language))
+
+
+def _script_statement_for(name: str, statement: str) -> str:
+    """The statement for one name of several: from the list, the whole module, or the default."""
+    source = _SOURCE.search(statement)
+    assert source is not None, statement
+    clause, rest = statement[: source.start()], statement[source.start() :].lstrip()
+    head = "import type" if re.match(r"import\s+type\s+[{*]", clause) else clause.split()[0]
+    listed = clause.partition("{")[2].rpartition("}")[0].split(",")
+    own = next((part.strip() for part in listed if last_name(part) == name), "")
+    if own:
+        return f"{head} {{ {own} }} {rest}"
+    is_whole = re.search(rf"[*]\s*as\s+{re.escape(name)}", clause) is not None
+    return f"{head} {'* as ' if is_whole else ''}{name} {rest}"
 
 
 def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule]:
@@ -140,8 +155,12 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
     if language in _PARTS and (statement.startswith("from ") or _LIST.match(statement)):
         statement_around = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
-                "regex": module_regex(one.module), "stopBy": "end"}  # fmt: skip
-        part = {**of_kinds(_PARTS[language]), "regex": rf"(^|\s){one.name}$", "inside": statement_around}
+                "regex": module_regex(one.module, language), "stopBy": "end"}  # fmt: skip
+        part = {
+            **of_kinds(_PARTS[language]),
+            "regex": rf"(^|\s){regex_escape(one.name)}$",
+            "inside": statement_around,
+        }
         after = {**of_kinds(_PARTS[language]), "stopBy": "end"}
         yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
                "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip

@@ -40,7 +40,7 @@ HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list", "go": "import
 """Node kind of the parent of imports, where that is not the root."""
 PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
 """The separator of a qualified name, where an import is one path."""
-_NAME: Final = re.compile(r"[A-Za-z_]\w*")
+_NAME: Final = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _STRING: Final = re.compile(r"""(["'])(.*?)\1""")
 _REQUIRE: Final = re.compile(
     r"^\s*(?:const|let|var)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
@@ -70,13 +70,31 @@ class Binding(NamedTuple):
 
 def parse_import(text: str, language: Language) -> Import | None:
     """Parse an import statement; `None` if it is none, or binds no name."""
+    module, bound = _parsed(text, language)
+    return Import(frozenset(one.name for one in bound), module) if bound else None
+
+
+def _parsed(text: str, language: Language) -> tuple[str, list[Binding]]:
+    """The module that a statement names, and each name that it binds, of that module or of one inside it."""
     if language not in KINDS or visit.VARIABLE.search(text):
-        return None
-    module, bound = _split(text.strip().rstrip(";"), language)
-    # In `a as b` and `a: b` the last name is bound.
-    last = (name for part in bound for name in _NAME.findall(part)[-1:])
-    names = frozenset(name for name in last if name not in _KEYWORDS)
-    return Import(names, module) if names else None
+        return "", []
+    module, parts = _split(without_comments(text, language).strip().rstrip(";"), language)
+    bound: list[Binding] = []
+    for part in parts:
+        path, sign, last = part.rpartition(PATHS[language]) if language in PATHS else ("", "", part)
+        if (name := last_name(last)) and name not in _KEYWORDS:
+            bound.append(Binding(f"{module}{sign}{path}" if path else module, name))
+    return module, bound
+
+
+def last_name(part: str) -> str:
+    """The name that a part of an import binds: the last one, as in `a as b` and `a: b`; empty if none."""
+    return next(reversed(_NAME.findall(part)), "")
+
+
+def without_comments(text: str, language: Language) -> str:
+    """An import statement without the comments in it."""
+    return re.sub(r"#.*" if language == "python" else r"(?<!:)//.*|/\*.*?\*/", "", text)
 
 
 def _split(text: str, language: Language) -> tuple[str, list[str]]:
@@ -92,14 +110,14 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
         found = _PATH.fullmatch(text)
         if found is None or found[1].endswith(PATHS[language]):
             return "", []
-        listed = (found[2] or "").strip(".:\\{} \n")
-        return found[1], listed.split(",") if listed else [found[1].split(PATHS[language])[-1]]
+        listed = (found[2] or "").removeprefix(PATHS[language])
+        return found[1], _flat(listed) if listed else [found[1].split(PATHS[language])[-1]]
     string = _STRING.search(text)
     if string is None:
         return "", []
     if language == "go":
         before = text[: string.start()].replace("import", "").strip()
-        return string[2], [before or string[2].rpartition("/")[-1]]
+        return string[2], [before or _package(string[2])]
     required = _REQUIRE.match(text)
     if required is not None:
         return string[2], required[1].strip("{} \n").split(",")
@@ -108,13 +126,36 @@ def _split(text: str, language: Language) -> tuple[str, list[str]]:
     return string[2], re.split(r"[,{}]", text[: string.start()].removeprefix("import").rpartition("from")[0])
 
 
+def _flat(listed: str) -> list[str]:
+    """The paths of a list of imports, which may hold lists.
+
+    >>> _flat("{a::{b, c as d}, e}")
+    ['a::b', 'a::c as d', 'e']
+    """
+    while found := re.search(r"([^{},]*)\{([^{}]*)\}", listed):
+        head, inner = found[1].strip(), (part.strip() for part in found[2].split(","))
+        flat = ",".join(head + part for part in inner if part)
+        listed = listed[: found.start()] + flat + listed[found.end() :]
+    return [part for part in map(str.strip, listed.split(",")) if part]
+
+
+def _package(path: str) -> str:
+    """The name of a Go package by its import path, whose last part may be a version; empty if unknown.
+
+    >>> _package("k8s.io/klog/v2"), _package("gopkg.in/yaml.v3"), _package("a/go-b")
+    ('klog', 'yaml', '')
+    """
+    found = re.search(r"([^/]+?)(?:[/.]v\d+)?$", path)
+    return found[1] if found is not None and _NAME.fullmatch(found[1]) else ""
+
+
 class _Statement(NamedTuple):
     """An import statement with its lines, from 0."""
 
     text: str
     first: int
     last: int
-    states: Import
+    bound: tuple[Binding, ...]
 
 
 def _statements(text: str, language: Language) -> Iterator[_Statement]:
@@ -124,20 +165,17 @@ def _statements(text: str, language: Language) -> Iterator[_Statement]:
         is_holder = node.kind() == HOLDERS.get(language)
         top += node.find_all(kind=KINDS[language][0]) if is_holder else [node]
     for node in top:
-        if node.kind() in KINDS[language] and (states := parse_import(node.text(), language)) is not None:
+        bound = _parsed(node.text(), language)[1] if node.kind() in KINDS[language] else []
+        if bound:
             span = node.range()
-            yield _Statement(node.text(), span.start.line, span.end.line, states)
+            yield _Statement(node.text(), span.start.line, span.end.line, tuple(bound))
 
 
 def bindings(text: str, language: Language) -> dict[Binding, str]:
     """Every name that a file imports, with its statement."""
     if language not in KINDS:
         return {}
-    return {
-        Binding(one.states.module, name): one.text
-        for one in _statements(text, language)
-        for name in sorted(one.states.names)
-    }
+    return {name: one.text for one in _statements(text, language) for name in sorted(set(one.bound))}
 
 
 def post_with_old_imports(pre: str, post: str, language: Language) -> str | None:
@@ -181,15 +219,19 @@ def _is_blank(line: str) -> bool:
 
 def code_lines(text: str, language: Language) -> list[str]:
     """The lines of a file without its imports and the blank lines around them."""
-    if language not in KINDS:
-        return difftext.rows(text)
     lines = difftext.rows(text)
-    drop = _lines(text, language)
+    return [lines[number] for number in code_numbers(text, language)]
+
+
+def code_numbers(text: str, language: Language) -> list[int]:
+    """The numbers, from 0, of the `code_lines` of a file."""
+    lines = difftext.rows(text)
+    drop = _lines(text, language) if language in KINDS else set()
     first = min(drop, default=0)
     above = takewhile(_is_blank, reversed(lines[:first]))
     below = (line + n for line in drop for n, _ in enumerate(takewhile(_is_blank, lines[line + 1 :]), 1))
     drop = {*drop, *(first - n for n, _ in enumerate(above, 1)), *below}
-    return [line for number, line in enumerate(lines) if number not in drop]
+    return [number for number in range(len(lines)) if number not in drop]
 
 
 def only_import_from(word: str, text: str, language: Language) -> str:
