@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from rulewright.mining.by_hand.learn import without_needless
 from rulewright.mining.learn.cover import (
     MAX_SEARCHED,
     ROUNDS,
     ChangedFile,
     GradedRule,
     covering_rules,
-    without_needless,
 )
 from rulewright.mining.learn.grading import Tier
 

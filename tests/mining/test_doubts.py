@@ -102,6 +102,21 @@ def test_a_method_that_is_called_without_a_receiver(
     assert reason == ("`check` is a method of another class elsewhere" if told else "")
 
 
+def test_of_several_methods_the_first_by_name_is_told_in_every_run() -> None:
+    calls = "f6(f5(f4(f3(f2(f1({}))))))"
+    pre = f"class A {{\n    int x = {calls.format(1)};\n}}\n"
+    old = calls.format("$A")
+    reason = why("java", old, old.replace("f", "g"), pre, pre.replace("f", "g"))
+    assert reason == "`f1` is a method of another class elsewhere"
+
+
+def test_what_is_left_is_named_by_its_own_line() -> None:
+    pre = "import a\n\nx = f(1)\ny = 1\nx = f(1)\n"
+    post = "import b\n\nx = f(1)\ny = 1\nx = g(2)\n"
+    left = replay.missing_parts(None, change("python", pre, post), by_binding=True)
+    assert left[0] == "a:5: x = f(1)  →  x = g(2)"
+
+
 def test_a_name_that_is_called_without_a_receiver() -> None:
     pre = "class A {\n    int x = check(1, 2);\n}\n"
     matcher = named("check", inside={"kind": "method_invocation", "field": "name"})

@@ -16,6 +16,7 @@ from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learn import learn, without_needless
 from rulewright.mining.by_hand.learned import LearnedRules
+from rulewright.mining.by_hand.replay import Missing
 from rulewright.mining.learn import cover
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.tree import Tree
@@ -263,6 +264,6 @@ def test_a_file_is_made_anew_only_without_a_rule_that_changed_it(monkeypatch: py
         for rule in [{"rule": {"pattern": f"os.{name}"}, "fix": f"os.{name[:-1]}"}]
     ]
     monkeypatch.setattr(places, "change", counted)
-    kept = without_needless(found, changes, "python")
+    kept = without_needless(found, Missing(changes, "python"))
     assert [one.rule for one in kept] == [one.rule for one in found[:-1]]
     assert len(asked) == 2 * len(names), "once with all rules, once without its own"

@@ -6,12 +6,11 @@ them to what the change shows and grades them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from rulewright import difftext
-from rulewright.actions.action import Action
+from rulewright.actions.action import Rule
 from rulewright.engine.parsing import parse
 from rulewright.errors import RulewrightError
 from rulewright.languages import Language
@@ -20,6 +19,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import LearnedRule, LearnedRules
 from rulewright.mining.by_hand.trust import ImportedNames, action_of, graded_rules
 from rulewright.mining.learn import cover
+from rulewright.mining.learn.grading import TIERS
 from rulewright.mining.learn.mine import why_refused
 
 
@@ -51,7 +51,8 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
             cover.ChangedFile(c.pre, names.post_with_old_imports.get(c.path, c.post), c.seen) for c in fit
         ]
         found = cover.covering_rules([one for one in texts if one.pre != one.post], language, budget_s)
-        found = without_needless([one for one in found if one.tier != "reject"] or found, fit, language)
+        usable = [one for one in found if one.tier != "reject"]
+        found = without_needless(usable or found, replay.Missing(fit, language))
         graded = graded_rules(found, fit, names, language)
         rules += graded
         imported[language] = frozenset(one.name for one in names.come)
@@ -96,37 +97,18 @@ def _why_refused(change: Change) -> str:
 
 
 def without_needless(
-    found: Sequence[cover.GradedRule], changes: Sequence[Change], language: Language
+    found: Sequence[cover.GradedRule], n_missing: Callable[[Sequence[Rule]], int]
 ) -> list[cover.GradedRule]:
-    """The rules without those that change nothing of the result (`cover.without_needless`)."""
-    runs: list[list[_Run]] = [[] for _ in changes]
+    """Leave out rules, the least trusted first, without which as much of the change is made.
 
-    def n_missing(some: Sequence[cover.GradedRule]) -> int:
-        return sum(
-            _n_missing(some, change, known, language) for change, known in zip(changes, runs, strict=True)
-        )
-
-    return cover.without_needless(found, n_missing)
-
-
-class _Run(NamedTuple):
-    """Rules that were run on a change, which of them did anything, and how many parts they do not make."""
-
-    given: frozenset[str]
-    used: frozenset[str]
-    n_missing: int
-
-
-def _n_missing(some: Sequence[cover.GradedRule], change: Change, runs: list[_Run], language: Language) -> int:
-    """How many parts of a change rules do not make; not run again where only idle rules are left out."""
-    names = [str(one.rule) for one in some]
-    given = frozenset(names)
-    for run in runs:
-        if run.used <= given <= run.given:
-            return run.n_missing
-    done = replay.with_imports(
-        Action(language, tuple(one.rule for one in some), mode="rule"), change, by_binding=True
-    )
-    n_missing = len(replay.missing_from(done.text, change, by_binding=True))
-    runs.append(_Run(given, frozenset(names[n] for n in done.used), n_missing))
-    return n_missing
+    Args:
+        found: the rules.
+        n_missing: counts the parts of the change that some of them do not make.
+    """
+    kept = list(found)
+    missing = n_missing([one.rule for one in kept])
+    for one in sorted(found, key=lambda one: -TIERS.index(one.tier)):
+        fewer = [other for other in kept if other is not one]
+        if fewer and (now := n_missing([other.rule for other in fewer])) <= missing:
+            kept, missing = fewer, now
+    return kept

@@ -54,10 +54,38 @@ def places_of(action: Action, changes: Sequence[Change]) -> tuple[list[Place], l
 # The parts of a change that rules do not make
 
 
-def n_missing(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> int:
-    """How many parts of a change rules do not make; imports count by what they bind."""
-    action = Action(language, tuple(rules), mode="rule") if rules else None
-    return sum(len(missing_parts(action, change, by_binding=True)) for change in changes)
+class Missing:
+    """Counts the parts of a change that rules do not make; imports count by what they bind.
+
+    A file is not made anew where only rules are left out that did nothing there. So all rules that are
+    given must come in one order.
+    """
+
+    def __init__(self, changes: Sequence[Change], language: Language) -> None:
+        self._language = language
+        self._runs: list[tuple[Change, list[_Run]]] = [(change, []) for change in changes]
+
+    def __call__(self, rules: Sequence[Rule]) -> int:
+        return sum(self._n_missing(rules, change, runs) for change, runs in self._runs)
+
+    def _n_missing(self, rules: Sequence[Rule], change: Change, runs: list[_Run]) -> int:
+        names = [str(rule) for rule in rules]
+        given = frozenset(names)
+        for run in runs:
+            if run.used <= given <= run.given:
+                return run.n_missing
+        done = _with_imports(Action(self._language, tuple(rules), mode="rule"), change, by_binding=True)
+        n_missing = len(_missing_from(done.text, change, by_binding=True))
+        runs.append(_Run(given, frozenset(names[n] for n in done.used), n_missing))
+        return n_missing
+
+
+class _Run(NamedTuple):
+    """Rules that were run on a file, which of them did anything, and how many parts they do not make."""
+
+    given: frozenset[str]
+    used: frozenset[str]
+    n_missing: int
 
 
 def missing_parts(action: Action | None, change: Change, by_binding: bool) -> list[str]:
@@ -65,19 +93,18 @@ def missing_parts(action: Action | None, change: Change, by_binding: bool) -> li
 
     With `by_binding`, imports are compared by what they bind, not by where they stand.
     """
-    text = with_imports(action, change, by_binding).text if action is not None else change.pre
-    return missing_from(text, change, by_binding)
+    text = _with_imports(action, change, by_binding).text if action is not None else change.pre
+    return _missing_from(text, change, by_binding)
 
 
-def with_imports(action: Action, change: Change, by_binding: bool) -> Replay:
+def _with_imports(action: Action, change: Change, by_binding: bool) -> Replay:
     """Apply rules where the person changed something, with `by_binding` to every import as well."""
     return replay(
         action, change, lambda place: place.touches(change.changed) or (by_binding and place.in_import)
     )
 
 
-def missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
-    """The parts of a change that a text lacks, as `missing_parts` lists them."""
+def _missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
     if text == change.post:
         return []
     language = change.language
@@ -86,11 +113,11 @@ def missing_from(text: str, change: Change, by_binding: bool) -> list[str]:
         for one in (text, change.post, change.pre)
     )
     ranges = difftext.changed(start, old)
-    whole = difftext.rows(change.pre)
+    numbers = imports.code_numbers(change.pre, language)
     lines = []
     for a0, a1, b0, b1 in difftext.changed(old, new):
         line = difftext.old_line(a0, ranges)
-        at = whole.index(start[line]) if by_binding and line < len(start) else line
+        at = numbers[line] if by_binding and line < len(numbers) else line
         lines.append(f"{change.path}:{at + 1}: {_short(old[a0:a1])}  →  {_short(new[b0:b1])}")
     if by_binding:
         got, wanted = imports.bindings(text, language), imports.bindings(change.post, language)

@@ -19,7 +19,7 @@ from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, idempotence
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
-from rulewright.mining.by_hand.replay import completing_rules, n_missing
+from rulewright.mining.by_hand.replay import Missing, completing_rules
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.grading import TIERS
 from rulewright.mining.rules import callees, guards, imports
@@ -112,10 +112,7 @@ def _forms(
     language: Language,
 ) -> list[_Forms]:  # fmt: skip
     """The rules with their guards, as far as they make as much of the change as without."""
-
-    def missing(rules: Sequence[Rule]) -> int:
-        return n_missing(rules, changes, language)
-
+    missing = Missing(changes, language)
     plain = guards.uses_first(found, language)
     guarded = guards.with_import_guards(plain, language)
     if guarded != plain and missing(guarded) > missing(plain):

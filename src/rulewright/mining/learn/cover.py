@@ -7,7 +7,7 @@ no counter-examples, except in lines that the diff shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
@@ -22,7 +22,7 @@ from rulewright.mining import costs
 from rulewright.mining.judge.confidence import CLAIM_BITS, CONFIDENT, MANY_PLACES, confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.generalize import anti_unify
-from rulewright.mining.learn.grading import TIERS, Tier, grade, measure
+from rulewright.mining.learn.grading import Tier, grade, measure
 from rulewright.mining.learn.mine import EVALUATIONS_PER_SECOND, why_too_deep
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import Budget, fill, with_assumptions
@@ -117,24 +117,6 @@ def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: f
         ]
         left = [replace(one, pre=text, seen=frozenset()) for one, text in made if text != one.post]
     return found
-
-
-def without_needless(
-    found: Sequence[GradedRule], n_missed: Callable[[Sequence[GradedRule]], int]
-) -> list[GradedRule]:
-    """Leave out rules, the least trusted first, without which as much of the change is made.
-
-    Args:
-        found: the rules.
-        n_missed: counts the parts of the change that some of them do not make.
-    """
-    kept = list(found)
-    missed = n_missed(kept)
-    for one in sorted(found, key=lambda one: -TIERS.index(one.tier)):
-        fewer = [other for other in kept if other is not one]
-        if fewer and (now := n_missed(fewer)) <= missed:
-            kept, missed = fewer, now
-    return kept
 
 
 def _round(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
