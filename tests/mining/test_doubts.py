@@ -114,7 +114,7 @@ def test_what_is_left_is_named_by_its_own_line() -> None:
     pre = "import a\n\nx = f(1)\ny = 1\nx = f(1)\n"
     post = "import b\n\nx = f(1)\ny = 1\nx = g(2)\n"
     left = replay.missing_parts(None, change("python", pre, post), by_binding=True)
-    assert left[0] == "a:5: x = f(1)  →  x = g(2)"
+    assert left[0] == "a:5: `x = f(1)`  →  `x = g(2)`"
 
 
 def test_a_name_that_is_called_without_a_receiver() -> None:
