@@ -8,7 +8,7 @@ exclude no place where the rule was right.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate
@@ -183,13 +183,19 @@ def _safe_among_operators(made: Node, level: int, there: Container[str]) -> Iter
     looser |= grammars.ASSOCIATIVE & {_operator(made)}
     tighter = grammars.OPERATORS.keys() - looser
     for kind in (kind for kind in grammars.LOOSE[level] if kind in there):
+        several = kind in grammars.OPERATIONS
         around: dict[str, Any] = {"kind": kind}
-        if kind in grammars.OPERATIONS:
-            either = "|".join(map(regex_escape, sorted(min(looser, tighter, key=len))))
-            by_sign = {"has": {"regex": f"^({either})$"}} if either else {}
-            around |= {"not": by_sign} if by_sign and len(looser) < len(tighter) else by_sign
-        own = looser if kind in grammars.OPERATIONS else frozenset[str]()
+        if several and len(looser) < len(tighter):
+            around |= {"not": _with_sign(looser)} if looser else {}
+        elif several:
+            around |= _with_sign(tighter)
+        own = looser if several else frozenset[str]()
         yield Option("not", {"inside": around}, 0.0, partial(_is_apart, kind=kind, looser=own))
+
+
+def _with_sign(signs: Iterable[str]) -> dict[str, Any]:
+    """The matcher for an operation with one of these operators."""
+    return {"has": {"regex": f"^({'|'.join(map(regex_escape, sorted(signs)))})$"}}
 
 
 def _is_apart(node: Node, kind: str, looser: Container[str]) -> bool:
