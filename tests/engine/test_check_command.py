@@ -434,10 +434,16 @@ def test_a_snapshot_alone_is_no_rule_and_no_failure(check: Any, project_with_tes
     assert (code, rows, last["rules"]) == (0, [], 0)
 
 
-def test_folders_of_a_project_are_a_list(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    put(Path(), {"sgconfig.yml": "ruleDirs: rules\n", "rules/good.yml": GOOD})
+@pytest.mark.parametrize(
+    ("key", "config"),
+    [("ruleDirs", "ruleDirs: rules\n"), ("testConfigs", "ruleDirs: [rules]\ntestConfigs: 5\n")],
+)
+def test_folders_of_a_project_are_a_list(
+    check: Any, capsys: pytest.CaptureFixture[str], key: str, config: str
+) -> None:
+    put(Path(), {"sgconfig.yml": config, "rules/good.yml": GOOD})
     assert cli.main(["check", "."]) == 2
-    assert "sgconfig.yml: `ruleDirs` must be a list of folders" in capsys.readouterr().err
+    assert f"sgconfig.yml: `{key}` must be a list" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stray", ["- x\n", "id: b\nlanguage: Python\npattern: x\n"])

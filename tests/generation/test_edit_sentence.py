@@ -136,6 +136,7 @@ def test_without_a_model_the_ways_to_one_are_named(
     ("options", "said"),
     [
         (["--only", "a.py"], "--only a.py: expected FILE:LINE"),
+        (["--only", "a.py:²"], "--only a.py:²: expected FILE:LINE"),
         (["--save", "."], "--save .: is a folder"),
         (["--html", "."], "--html .: is a folder"),
     ],

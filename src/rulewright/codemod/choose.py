@@ -78,7 +78,7 @@ class Chooser:
         self._only: list[tuple[Path, int]] = []
         for text in only:
             name, _, line = text.rpartition(":")
-            if not name or not line.isdigit():
+            if not name or not line.isdecimal():
                 raise UsageError(f"--only {text}: expected FILE:LINE", "name a place as it is listed")
             self._only.append((Path(name), int(line)))
         self._met: set[tuple[Path, int]] = set()

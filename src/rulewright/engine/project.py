@@ -133,9 +133,9 @@ def read(root: Path) -> Project | None:
         raise UsageError(f"{file}: {_unread(error).why}", "correct the file") from error
     if not isinstance(config, dict) or not config.get("ruleDirs"):
         return Project(root, settings=config if isinstance(config, dict) else {})
-    for key in ("ruleDirs", "utilDirs"):
+    for key, entry in (("ruleDirs", "FOLDER"), ("utilDirs", "FOLDER"), ("testConfigs", "{testDir: FOLDER}")):
         if not isinstance(config.get(key) or [], list):
-            raise UsageError(f"{file}: `{key}` must be a list of folders", f"write `{key}: [FOLDER]`")
+            raise UsageError(f"{file}: `{key}` must be a list", f"write `{key}: [{entry}]`")
     for name in (*config["ruleDirs"], *(config.get("utilDirs") or ())):
         if not (root / str(name)).is_dir():
             raise UsageError(
