@@ -208,6 +208,16 @@ def test_rollouts_of_qwen3_14b(data: Callable[[str], str]) -> None:
     assert any("generate_at_once: 16" in note for note in once.notes), once.notes
 
 
+@pytest.mark.parametrize("attention", ["eager", "flash_attention_2"])
+def test_rollouts_are_joined_only_where_attention_takes_the_mask(
+    data: Callable[[str], str], attention: str
+) -> None:
+    found = made(_policy(data, attention=attention), "h200", 1, "none")
+    assert found.phases_gib["training"]["saved activations"] == pytest.approx(
+        8 * (2048 + 768) * 40 * 10240 / 2**30, abs=0.01
+    )
+
+
 def test_a_server_generates_in_place_of_the_trainer(data: Callable[[str], str]) -> None:
     here = made(_policy(data), "rtx5090", 1, "none")
     served = made(_policy(data, rollouts="server"), "rtx5090", 1, "none")

@@ -111,6 +111,20 @@ def test_unlike_prompts_are_left_as_they_are() -> None:
     assert pack(ids, mask, n) is None
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_what_is_shared_is_what_the_attention_computes(model: LlamaForCausalLM, attention: str) -> None:
+    """`eager` adds a mask of truth values to its scores: every token would see all others."""
+    ids, mask, n = rollouts(3)
+    model.set_attn_implementation(attention)
+    try:
+        if can_share(model):
+            found = shared(model, ids, mask, n) - plain(model, ids, mask, n)
+            assert float((found * mask[:, -n:]).detach().abs().max()) < 1e-4
+        assert can_share(model) == (attention == "sdpa")
+    finally:
+        model.set_attn_implementation("sdpa")
+
+
 def test_models_with_windows_or_flash_attention_are_left_out(model: LlamaForCausalLM) -> None:
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 

@@ -284,7 +284,10 @@ class PolicyRun(PlannedRun):
         plain = batch.rows * (prompt + completion)
         groups = math.ceil(batch.rows / batch.group)
         joined = groups * prompt + batch.rows * completion
-        # A window of its own on what a layer sees, or a state, leaves no room for the mask that joins rows.
-        if not self.architecture.attends_plainly or joined > (1 - _WORTH_JOINING) * plain:
+        # A window of its own on what a layer sees, or a state, leaves no room for the mask that joins rows,
+        # and only `sdpa` takes it (`shared_prefix.can_share`).
+        arch = self.architecture
+        takes_mask = arch.attends_plainly and self.config.attention == "sdpa" and not arch.is_eager
+        if not takes_mask or joined > (1 - _WORTH_JOINING) * plain:
             return plain, batch.rows
         return joined, groups

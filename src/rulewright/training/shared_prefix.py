@@ -5,8 +5,8 @@ too. Here every group becomes one row: the tokens that all of its rollouts share
 what each goes on with, kept apart by an attention mask and by position numbers. The
 log-probabilities are those of the plain rows, up to the last bits of floating point.
 
-Not for models whose attention is not purely causal (sliding windows), nor for attention without custom
-masks (flash attention).
+Not for models whose attention is not purely causal (sliding windows), nor for attention that takes no mask of
+truth values: flash attention takes none, and `eager` would add them to the scores.
 """
 
 # ruff: noqa: N803, N806, N815  (shape suffixes: B rollouts, G rows after packing, C completion and L packed tokens)
@@ -59,11 +59,7 @@ def can_share(model: Any) -> bool:
     config = model.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return (
-        config._attn_implementation in ("sdpa", "eager", ATTENTION)
-        and not windowed
-        and kinds == {"full_attention"}
-    )
+    return config._attn_implementation in ("sdpa", ATTENTION) and not windowed and kinds == {"full_attention"}
 
 
 def pack(input_ids: torch.Tensor, attention_mask: torch.Tensor, n_completion: int) -> Packed | None:
