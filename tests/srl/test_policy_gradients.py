@@ -120,6 +120,35 @@ def test_trimming_and_sorting_change_no_gradient(
     assert size == sorted(size, reverse=True)
 
 
+def test_a_whole_batch_is_scored_in_parts_no_larger_than_a_micro_batch(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `beta`, or batches that serve several steps, all rollouts are scored once more."""
+    trainer_options = {
+        "per_device_train_batch_size": 4, "gradient_accumulation_steps": 4, "num_iterations": 2,
+        "max_completion_length": 24,
+    }  # fmt: skip
+    config = settings(checkpoint, tmp_path, trainer=trainer_options, sampling=SamplingConfig(max_rounds=1))
+    trainer = open_policy(config, ByRule(20, letters))
+    trainer.model.train()
+    encode, end = trainer.processing_class.encode, trainer.processing_class.eos_token_id
+    answers = [[*encode("1" * 12 + "abcq"[i % 4], add_special_tokens=False), end] for i in range(16)]
+    sizes: list[int] = []
+    trainer.model.model.register_forward_pre_hook(
+        lambda module, args, options: sizes.append(options["input_ids"].numel()), with_kwargs=True
+    )
+    found = {}
+    for shared in (False, True):
+        trainer.shares_prefixes = shared
+        answers_of(trainer, monkeypatch, answers)
+        sizes.clear()
+        batch = trainer._generate_and_score_completions(rows_of(trainer, [0, 1, 2, 3]))
+        found[shared] = batch["old_per_token_logps"]
+        assert len(sizes) == 4
+        assert max(sizes) <= 4 * (batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1])
+    assert torch.allclose(found[True], found[False], atol=1e-5)
+
+
 def test_micro_batches_reach_the_loss(checkpoint: Path, tmp_path: Path) -> None:
     """The training loop itself takes them: fewer columns than the batch was padded to."""
     trainer_options = {

@@ -288,9 +288,22 @@ class PolicyTrainer(GRPOTrainer):
         **media: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
         """Log-probabilities of the completions; what rollouts of a prompt share is computed once."""
-        packed = None
-        if self.shares_prefixes and not compute_aux_loss and all(part is None for part in media.values()):
-            packed = pack(input_ids, attention_mask, logits_to_keep)
+        shares = (
+            self.shares_prefixes and not compute_aux_loss and all(part is None for part in media.values())
+        )
+        if shares and batch_size and batch_size < len(input_ids):
+            # A whole generation batch (`beta`, several iterations): no more at once than is trained at once.
+            parts = [
+                self._get_per_token_logps_and_entropies(
+                    model, ids_BL, mask_BL, logits_to_keep, compute_entropy=compute_entropy
+                )
+                for ids_BL, mask_BL in zip(
+                    input_ids.split(batch_size), attention_mask.split(batch_size), strict=True
+                )
+            ]
+            logps, entropies, _ = zip(*parts, strict=True)
+            return torch.cat(logps), torch.cat(entropies) if compute_entropy else None, None
+        packed = pack(input_ids, attention_mask, logits_to_keep) if shares else None
         if packed is None:
             if self._counts_positions:
                 model = _from_own_start(model)
