@@ -148,15 +148,21 @@ def _costs(
     from rulewright.training import assemble, models
 
     kinds = [(length, size) for length in lengths for size in (length, _DOCUMENT)]
-    fresh = config.lora is not None and not hasattr(model, "peft_config")
     with tempfile.TemporaryDirectory() as folder:
         args = assemble.arguments(config, RunDir(Path(folder)), has_dev=False)
         # The rows below are packed already.
         args.dataset_kwargs = {"skip_prepare_dataset": True}
-        trainer = SFTTrainer(
-            model=model, args=args, train_dataset=_rows(kinds), processing_class=tokenizer,
-            peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
-        )  # fmt: skip
+        trainer = models.put_together(
+            lambda peft: SFTTrainer(
+                model=model,
+                args=args,
+                train_dataset=_rows(kinds),
+                processing_class=tokenizer,
+                peft_config=peft,
+            ),
+            config,
+            model,
+        )
         clock = _clock()
         trainer.add_callback(clock)
         trainer.train()

@@ -144,6 +144,18 @@ def test_a_continued_adapter_is_held_to_itself_and_saved_alone(checkpoint: Path,
     assert kl[1] > 0
 
 
+def test_a_merged_adapter_is_held_to_itself(checkpoint: Path, tmp_path: Path) -> None:
+    """TRL loads the reference by the name in the model's configuration: that of the adapter's base."""
+    scorer = ByRule(12, letters)
+    short = {"max_steps": 2, "save_steps": 1, "beta": 0.05}
+    first = settings(checkpoint, tmp_path / "first", trainer=short, lora=LoraConfig(r=2))
+    run_policy(first, Tasks(scorer, scorer, "letters"))
+    second = settings(first.out, tmp_path / "second", trainer=short)
+    run_policy(second, Tasks(scorer, scorer, "letters"))
+    kl = [row["kl"] for row in jsonl.read(second.reports / "metrics.jsonl") if row["kind"] == "train"]
+    assert kl[0] == pytest.approx(0, abs=1e-6) and kl[1] > 0
+
+
 def test_a_run_leaves_nothing_of_what_was_published_before(checkpoint: Path, tmp_path: Path) -> None:
     """An adapter's configuration beside all weights would ask the base and the old adapter."""
     from rulewright.generation.notes import adapter_base

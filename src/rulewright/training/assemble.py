@@ -287,11 +287,10 @@ def say_beyond(model: Any, longest: int, name: str) -> None:
         console.say(f"{name}: {found}")
 
 
-def model(config: SftConfig, made: Any, loaded: Any) -> tuple[Any, Any]:
-    """The model, and PEFT's configuration where new adapters are to be added by TRL."""
-    found = loaded
-    if config.tiny is not None:
-        found = tiny.make_model(made, config.tiny, config.seed)
-        models.set_attention(found, config.attention)
-    new = config.lora is not None and not hasattr(found, "peft_config")
-    return found, models.peft_config(config.lora, found) if new and config.lora else None
+def model(config: SftConfig, made: Any, loaded: Any) -> Any:
+    """The model that was loaded, or a new tiny one."""
+    if config.tiny is None:
+        return loaded
+    found = tiny.make_model(made, config.tiny, config.seed)
+    models.set_attention(found, config.attention)
+    return found

@@ -7,7 +7,7 @@ adapter, which is continued where `lora` is asked for and merged otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,12 +251,33 @@ REFUSALS: Final = (ValueError, TypeError, AttributeError, ImportError)
 """How TRL's trainers and PEFT refuse options, or fail on them, when they are put together."""
 
 
-def refused(error: Exception) -> ConfigError:
-    """What TRL says of options, and PEFT of `lora`, when they are put to use."""
-    return ConfigError(
-        f"the trainer refuses this: {first_line(error)}",
-        "fix the `trainer:` options or `lora`; nothing was trained",
-    )
+def put_together(make: Callable[[Any], Any], config: TrainConfig, model: Any) -> Any:
+    """A trainer of TRL around a model, as our runs need it: quiet, and with what is trained in float32.
+
+    Args:
+        make: calls its constructor, with PEFT's configuration where a new adapter is to be added.
+        config: of the run.
+        model: loaded.
+
+    Raises:
+        ConfigError: TRL or PEFT refuses the options.
+    """
+    from rulewright.training import callbacks
+
+    continued = trained_weights(model)
+    new = config.lora if not hasattr(model, "peft_config") else None
+    try:
+        trainer = make(new and peft_config(new, model))
+    except REFUSALS as error:
+        raise ConfigError(
+            f"the trainer refuses this: {first_line(error)}",
+            "fix the `trainer:` options or `lora`; nothing was trained",
+        ) from error
+    callbacks.remove_printers(trainer)
+    hold_in_float32(trainer, continued)
+    order_targets(trainer.model)
+    weights.route_quietly(trainer.model)
+    return trainer
 
 
 _DOCUMENT: Final = 8

@@ -230,10 +230,9 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         dataset, longest = _dataset(tasks.train, tokenizer, style, limit - completion)
         check_trainer(arguments, len(dataset))
     say_beyond(model, longest + completion, config.model)
-    adapter = models.trained_weights(model)
-    fresh = config.lora is not None and not hasattr(model, "peft_config")
-    try:
-        trainer = PolicyTrainer(
+
+    def make(peft: Any) -> PolicyTrainer:
+        return PolicyTrainer(
             model=model,
             args=arguments,
             train_dataset=dataset,
@@ -244,16 +243,16 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
             prompt_style=style,
             generate_at_once=config.generate_at_once,
             served=served,
-            peft_config=models.peft_config(config.lora, model) if fresh and config.lora else None,
+            peft_config=peft,
             callbacks=[callbacks.TellUnreached(), callbacks.MarkComplete()],
         )
-    except models.REFUSALS as error:
-        raise models.refused(error) from error
+
+    trainer: PolicyTrainer = models.put_together(make, config, model)
     trainer.thinking = thinking
-    callbacks.remove_printers(trainer)
-    models.hold_in_float32(trainer, adapter)
-    models.order_targets(trainer.model)
-    weights.route_quietly(trainer.model)
+    if trainer.ref_model is not None:
+        # TRL loads the reference from where the configuration says; of a merged adapter that is its base.
+        reference = trainer.accelerator.unwrap_model(trainer.ref_model)
+        reference.load_state_dict(trainer.model.state_dict())
     return trainer
 
 
@@ -268,7 +267,7 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     if launched is not None:
         values["bf16"] = launched
     ours = {"eval_strategy": "no", "save_strategy": "steps", "remove_unused_columns": False}
-    return trl_arguments(GRPOConfig, config, run, {**ours, **values})
+    return trl_arguments(GRPOConfig, config, run, {**DEFAULTS, **ours})
 
 
 def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> tuple[Dataset, int]:

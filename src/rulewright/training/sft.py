@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from rulewright import console, jsonl
 from rulewright.errors import ConfigError, RulewrightError, first_line
-from rulewright.generation import weights
 from rulewright.runs import RunDir
 from rulewright.training import checkpoints, environment, job, models
 from rulewright.training.assemble import PreparedData, prepare
@@ -132,12 +131,12 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         console.decided("dev loss", "none", "no held-out record fits into max_length_tokens")
         args.eval_strategy = IntervalStrategy.NO
     data = assemble.ordered(config, run, args)
-    model, peft = assemble.model(config, tokenizer, loaded)
+    model = assemble.model(config, tokenizer, loaded)
     assemble.say_beyond(model, counts.longest, config.model)
-    adapter = models.trained_weights(model)
     metrics, memory = callbacks.Metrics(run), callbacks.Memory()
-    try:
-        trainer = SFTTrainer(
+
+    def make(peft: Any) -> SFTTrainer:
+        return SFTTrainer(
             model=model,
             args=args,
             train_dataset=data,
@@ -146,13 +145,12 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
             peft_config=peft,
             callbacks=[metrics, memory, callbacks.TellUnreached(), callbacks.MarkComplete()],
         )
-    except models.REFUSALS as error:
+
+    try:
+        trainer = models.put_together(make, config, model)
+    except ConfigError:
         _free(config, run)
-        raise models.refused(error) from error
-    callbacks.remove_printers(trainer)
-    models.hold_in_float32(trainer, adapter)
-    models.order_targets(trainer.model)
-    weights.route_quietly(trainer.model)
+        raise
     fast.speed_up(trainer)
     if environment.shards(args) and not environment.is_sharded(trainer):
         console.decided("shards", "none, whole copies", "accelerate shards on accelerators only")
