@@ -183,10 +183,16 @@ def test_a_part_that_memory_does_not_suffice_for_is_halved(
     assert done == [2, 2, 2, 2]
     assert trainer.generate_at_once == 2, "the next batch does not try again"
     assert checkpointed() == before, "or the backward pass needs the memory of a model without it"
-    monkeypatch.setattr(trainer, "is_fsdp_enabled", True)
-    trainer.generate_at_once = 0
-    with pytest.raises(torch.OutOfMemoryError):
-        trainer._generate_and_score_completions(rows_of(trainer, [0, 1]))
+
+
+def test_a_model_is_saved_before_deepspeed_has_an_engine(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`keep: start` saves what has not been trained."""
+    trainer = open_policy(settings(checkpoint, tmp_path), ByRule(8, letters))
+    monkeypatch.setattr(trainer, "is_deepspeed_enabled", True)
+    trainer.save_model(str(tmp_path / "saved"))
+    assert (tmp_path / "saved/model.safetensors").exists()
 
 
 def test_rollouts_of_our_own_loop_are_the_policys(checkpoint: Path, tmp_path: Path) -> None:

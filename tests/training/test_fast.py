@@ -48,7 +48,8 @@ def adapted(dtype: Any, **changes: Any) -> Any:
 
 def trainer(model: Any, bf16: bool = True) -> Any:
     """What `speed_up` looks at of a trainer."""
-    return SimpleNamespace(model=model, args=SimpleNamespace(device=torch.device("cpu"), bf16=bf16))
+    args = SimpleNamespace(device=torch.device("cpu"), bf16=bf16, deepspeed_plugin=None, fsdp=None)
+    return SimpleNamespace(model=model, args=args, is_fsdp_enabled=False)
 
 
 def batch(padded: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,5 +137,22 @@ def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
     for name in ("is_available", "is_bf16_supported"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: True)
     for dtype in ("float32", "bfloat16"):
-        config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype)
-        assert assemble.arguments(config, RunDir(tmp_path), has_dev=False).bf16
+        config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype, trainer=dict(options))
+        found = assemble.arguments(config, RunDir(tmp_path), has_dev=False).bf16
+        assert found == (by_itself and not options)
+
+
+@pytest.mark.parametrize(("stage", "sharded"), [(2, False), (3, True)])
+def test_zero_2_keeps_whole_weights(stage: int, sharded: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from rulewright.training import environment
+    from rulewright.training.callbacks import TellUnreached
+
+    args = SimpleNamespace(deepspeed_plugin=SimpleNamespace(zero_stage=stage), deepspeed=None, fsdp=None)
+    assert environment.is_sharded(SimpleNamespace(is_fsdp_enabled=False, args=args)) is sharded
+    # Its engine has done its step, and keeps no gradient, when the trainer could look at one.
+    TellUnreached().on_pre_optimizer_step(
+        args, SimpleNamespace(global_step=0), None, model=torch.nn.Linear(2, 2)
+    )
+    assert "not trained" not in capsys.readouterr().err

@@ -98,7 +98,8 @@ class TellUnreached(TrainerCallback):
     """Names what is to be trained and got no gradient in the first step: it stays as it was."""
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **more: Any) -> None:
-        if state.global_step or args.deepspeed or not environment.is_main():
+        # Of DeepSpeed's own step, which is done by now, no gradient is left.
+        if state.global_step or args.deepspeed_plugin or not environment.is_main():
             return
         trained = [(n, w) for n, w in more["model"].named_parameters() if w.requires_grad]
         unreached = [name for name, weight in trained if weight.grad is None]

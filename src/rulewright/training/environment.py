@@ -118,8 +118,8 @@ def shards(arguments: Any) -> str | None:
 
 
 def is_sharded(trainer: Any) -> bool:
-    """Whether a trainer's processes hold shards of the weights, or DeepSpeed keeps them."""
-    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+    """Whether no process of a trainer holds all weights: FSDP and ZeRO-3, not ZeRO-2."""
+    return bool(trainer.is_fsdp_enabled or shards(trainer.args) == "ZeRO-3")
 
 
 def keeps_masters() -> bool:

@@ -20,19 +20,19 @@ import torch
 from torch.nn import Linear, functional
 
 from rulewright.generation import cpu
-from rulewright.training import head
+from rulewright.training import environment, head
 
 _Grads = tuple[torch.Tensor | None, None, None, torch.Tensor | None, torch.Tensor | None, None]
 
 
 def speed_up(trainer: Any, temperature: float = 1.0) -> None:
-    """Make the model of one of TRL's trainers fast on a CPU; on a GPU TRL's own kernels stay.
+    """Make the model of one of TRL's trainers fast on a CPU; on a GPU, and of shards, it stays as it is.
 
     Args:
         trainer: just made.
         temperature: of the log-probabilities.
     """
-    if trainer.args.device.type != "cpu":
+    if trainer.args.device.type != "cpu" or environment.is_sharded(trainer):
         return
     model = trainer.model
     base = model.get_base_model() if hasattr(model, "peft_config") else model

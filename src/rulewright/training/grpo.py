@@ -41,7 +41,7 @@ from rulewright.generation.weights import fixed_positions
 from rulewright.prompts import Style
 from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer, summarize
-from rulewright.training import environment, fast
+from rulewright.training import fast
 from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
 from rulewright.training.rollouts import ServedPolicy
 from rulewright.training.shared_prefix import can_share, pack
@@ -198,8 +198,7 @@ class PolicyTrainer(GRPOTrainer):
     ) -> tuple[list[list[int]], Any]:  # fmt: skip
         """Generate in parts: TRL would hold the keys and values of a whole batch at once.
 
-        Where every rank has whole weights, a part that memory does not suffice for is halved;
-        sharded ranks generate in step, so there it is an error.
+        A part that memory does not suffice for is halved: every rank has all weights, and generates alone.
         """
         if self.served is not None:
             with self._clocked("generation"):
@@ -222,7 +221,7 @@ class PolicyTrainer(GRPOTrainer):
                             part, None, multimodal_fields, num_generations
                         )
                 except torch.OutOfMemoryError:
-                    if len(part) == 1 or environment.is_sharded(self):
+                    if len(part) == 1:
                         raise
                 else:
                     completions += found
@@ -461,11 +460,15 @@ class PolicyTrainer(GRPOTrainer):
     def _get_train_sampler(self, dataset: Any = None) -> _Order:
         return _Order(super()._get_train_sampler(dataset), lambda: int(self.state.epoch or 0))
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """Save the trained adapter only: TRL's frozen copy of a continued one (`beta` > 0) is made again."""
-        super()._save(output_dir, state_dict)
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the trained adapter only: TRL's frozen copy of a continued one (`beta` > 0) is made again.
+
+        Every process has all weights: no engine of DeepSpeed is asked; before the first step there is none.
+        """
+        folder = output_dir or self.args.output_dir
+        self._save(folder)
         if self.args.should_save:
-            shutil.rmtree(Path(output_dir or self.args.output_dir) / "ref", ignore_errors=True)
+            shutil.rmtree(Path(folder) / "ref", ignore_errors=True)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

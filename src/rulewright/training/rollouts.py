@@ -34,7 +34,6 @@ from rulewright.generation.base import Completion, FinishReason, Generator, Prom
 from rulewright.generation.local import LocalGenerator
 from rulewright.generation.vllm_server import AdapterLost, Draw, Rollout, ServerConfig, VllmServer
 from rulewright.languages import Language
-from rulewright.training import environment
 
 if TYPE_CHECKING:
     from rulewright.training.grpo import PolicyTrainer
@@ -244,15 +243,11 @@ class ServedGenerator(Generator):
 
 
 def write_adapter(trainer: PolicyTrainer, folder: Path) -> None:
-    """Write the trained adapter as PEFT does, gathered where the weights are sharded."""
-    accelerator = trainer.accelerator
-    model = accelerator.unwrap_model(trainer.model_wrapped)
-    state = accelerator.get_state_dict(trainer.model_wrapped) if environment.is_sharded(trainer) else None
-    if accelerator.is_main_process:
-        model.save_pretrained(
-            folder, state_dict=state, selected_adapters=["default"], save_embedding_layers=False
-        )
-    accelerator.wait_for_everyone()
+    """Write the trained adapter as PEFT does."""
+    if trainer.accelerator.is_main_process:
+        model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+        model.save_pretrained(folder, selected_adapters=["default"], save_embedding_layers=False)
+    trainer.accelerator.wait_for_everyone()
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -189,7 +189,8 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
     began = time.monotonic()
     over = start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience))
     loss = None
-    if over and start is not None and not environment.is_sharded(trainer):
+    engine = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    if over and start is not None and not engine:
         console.decided("training", "done already", "what is left is to save and to evaluate")
         checkpoints.load(trainer, start)
     else:
