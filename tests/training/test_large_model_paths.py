@@ -34,8 +34,13 @@ def test_deepspeed_and_the_run_agree_on_precision(monkeypatch: pytest.MonkeyPatc
     from rulewright.errors import ConfigError
     from rulewright.training import environment
 
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    assert environment.launched_in_bf16({"bf16": True}) is environment.launched_in_bf16({}) is None
+    # Without DeepSpeed autocast would be on all the same.
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
-    assert environment.launched_in_bf16({"bf16": False}) is None
+    assert environment.launched_in_bf16({})
+    with pytest.raises(ConfigError, match=r"trainer\.bf16: false, but .* mixed_precision: bf16"):
+        environment.launched_in_bf16({"bf16": False})
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
     assert environment.launched_in_bf16({}) and environment.launched_in_bf16({"bf16": True})
     with pytest.raises(ConfigError, match=r"trainer\.bf16: false, but .* mixed_precision: bf16"):
@@ -117,9 +122,12 @@ def test_a_model_that_mixes_documents_is_not_packed(
     assert sft.train(apart)["steps"] == 1
 
 
+@pytest.mark.parametrize(("by_itself", "options"), [(True, {}), (False, {}), (True, {"fp16": True})])
 def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
-    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_itself: bool,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    """Unless it only emulates that, or float16 is asked for."""
     import torch
     import trl
 
@@ -134,8 +142,10 @@ def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
             """The original looks for the device."""
 
     monkeypatch.setattr(trl, "SFTConfig", Unchecked)
-    for name in ("is_available", "is_bf16_supported"):
-        monkeypatch.setattr(torch.cuda, name, lambda *_: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: by_itself or including_emulation
+    )
     for dtype in ("float32", "bfloat16"):
         config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype, trainer=dict(options))
         found = assemble.arguments(config, RunDir(tmp_path), has_dev=False).bf16

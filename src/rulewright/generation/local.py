@@ -381,7 +381,8 @@ def _dtype(wanted: str, device: str) -> torch.dtype:
         from rulewright.generation.cpu import multiplies_bf16
 
         return torch.bfloat16 if multiplies_bf16() else torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # What an old GPU only emulates is slower than float32.
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def _placement(spec: GeneratorConfig, device: str) -> dict[str, Any]:

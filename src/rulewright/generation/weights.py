@@ -40,6 +40,20 @@ def load_model(source: str, **options: Any) -> Any:
     return model
 
 
+def multiplies_bf16() -> bool:
+    """Whether the first GPU, or the processor where there is none, multiplies bfloat16 by itself.
+
+    GPUs before NVIDIA's Ampere emulate it, slower than float32; PyTorch counts that as support.
+    """
+    import torch
+
+    from rulewright.generation import cpu
+
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return cpu.multiplies_bf16()
+
+
 def fits_one_card(source: str) -> bool:
     """Whether a checkpoint's weights, as they are stored, take at most half of the first GPU's free memory.
 

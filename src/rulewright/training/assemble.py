@@ -87,27 +87,9 @@ def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
     Raises:
         ConfigError: an option that TRL does not have, or a value that it refuses.
     """
-    import torch
     from trl import SFTConfig
 
-    from rulewright.generation.cpu import multiplies_bf16
-
-    options = config.trl_options()
-    for old, new in RENAMED.items():
-        if old in options:
-            options.setdefault(new, options.pop(old))
-    cuda = torch.cuda.is_available()
-    launched = environment.launched_in_bf16(options)
-    bf16 = torch.cuda.is_bf16_supported() if cuda else multiplies_bf16() and config.tiny is None
-    ours: dict[str, Any] = {
-        "data_seed": config.seed,
-        "max_length": config.max_length_tokens,
-        "use_cpu": not cuda,
-        # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
-        "bf16": bf16 if launched is None else launched,
-        "activation_checkpointing": cuda,
-        "dataloader_pin_memory": cuda,
-    }
+    ours: dict[str, Any] = {"data_seed": config.seed, "max_length": config.max_length_tokens}
     if has_dev and config.eval_every_steps:
         ours |= {"eval_strategy": "steps", "eval_steps": config.eval_every_steps}
     if config.keep != "last":
@@ -118,27 +100,32 @@ def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
             "greater_is_better": config.keep == "best_success",
             "save_steps": config.eval_every_steps,
         }
-    if not options.get("packing"):
+    if not config.trainer.get("packing"):
         # Rows are complete as they are: TRL's passes over the data would change nothing.
         ours["dataset_kwargs"] = {"skip_prepare_dataset": True}
     if config.bucket:
         ours["train_sampling_strategy"] = "sequential"
-    made = trl_arguments(SFTConfig, config, run, {**ours, **options})
-    if "per_device_eval_batch_size" not in options:
+    made = trl_arguments(SFTConfig, config, run, ours)
+    if "per_device_eval_batch_size" not in config.trainer:
         # An evaluation packs rows and joins a batch into one as training does: it must not be larger.
         made.per_device_eval_batch_size = made.per_device_train_batch_size
     return made
 
 
 def trl_arguments(
-    cls: Callable[..., Arguments], config: TrainConfig, run: RunDir, options: Mapping[str, Any]
+    cls: Callable[..., Arguments], config: TrainConfig, run: RunDir, ours: Mapping[str, Any]
 ) -> Arguments:
-    """TRL's configuration, for one card where one process trains.
+    """TRL's configuration, for one card where one process trains: what all runs share, ours, the user's.
 
     Raises:
-        ConfigError: a value that it refuses.
+        ConfigError: an option that TRL does not have, or a value that it refuses.
     """
-    values = {"output_dir": str(run.path / "checkpoints"), "seed": config.seed, **COMMON, **options}
+    options = config.trl_options()
+    for old, new in RENAMED.items():
+        if old in options:
+            options.setdefault(new, options.pop(old))
+    values = {"output_dir": str(run.path / "checkpoints"), "seed": config.seed, **COMMON}
+    values |= {**_of_the_machine(config, options), **ours, **options}
     try:
         made = cls(**values)
         environment.one_card(made)
@@ -146,6 +133,23 @@ def trl_arguments(
     except (TypeError, ValueError, ImportError, RuntimeError, OSError) as error:
         raise ConfigError(f"trainer: {first_line(error)}", "fix the `trainer:` options") from error
     return made
+
+
+def _of_the_machine(config: TrainConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from the device and from how the run was launched."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    launched = environment.launched_in_bf16(options)
+    tiny = isinstance(config, SftConfig) and config.tiny is not None and not cuda  # it gains nothing
+    bf16 = weights.multiplies_bf16() and not tiny and not options.get("fp16")
+    return {
+        "use_cpu": not cuda,
+        # Autocast: weights in float32 too are multiplied in bfloat16, and updated in float32.
+        "bf16": bf16 if launched is None else launched,
+        "activation_checkpointing": cuda,
+        "dataloader_pin_memory": cuda,
+    }
 
 
 def _require_startable(args: Any) -> None:

@@ -129,23 +129,26 @@ def keeps_masters() -> bool:
 
 
 def launched_in_bf16(options: Mapping[str, Any]) -> bool | None:
-    """Whether DeepSpeed was launched for bf16; `None` without DeepSpeed, where the run decides.
+    """Whether the launch decides for bf16; `None` where the run decides.
+
+    DeepSpeed takes the launch file's word. Without it transformers does so only where the file
+    asks for more than the options, which then would not hold.
 
     Args:
-        options: the `trainer:` mapping, which must not say otherwise: transformers compares them.
+        options: the `trainer:` mapping, which must not say otherwise.
 
     Raises:
         ConfigError: it does.
     """
-    if not _is_set("ACCELERATE_USE_DEEPSPEED"):
-        return None
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     launched = precision == "bf16"
+    if not launched and not _is_set("ACCELERATE_USE_DEEPSPEED"):
+        return None
     if bool(options.get("bf16", launched)) != launched:
         raise ConfigError(
             f"trainer.bf16: {str(options['bf16']).lower()}, but accelerate's file has "
             f"mixed_precision: {precision}",
-            "DeepSpeed needs the same value in both: leave out trainer.bf16, or change mixed_precision",
+            "both must say the same: leave out trainer.bf16, or change mixed_precision",
         )
     return launched
 

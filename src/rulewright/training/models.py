@@ -124,15 +124,9 @@ def _cannot_load(model: str, base: str | None, error: Exception) -> UsageError:
 def _dtype(config: TrainConfig) -> Any:
     import torch
 
-    from rulewright.generation.cpu import multiplies_bf16
-
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = multiplies_bf16()
     name, reason = weights_dtype(
         config.dtype, adapters=config.lora is not None, quantized=config.quantize != "none",
-        masters=environment.keeps_masters(), fast=fast,
+        masters=environment.keeps_masters(), fast=weights.multiplies_bf16(),
     )  # fmt: skip
     if config.dtype == "auto":
         console.decided("weights", name, reason)

@@ -20,7 +20,6 @@ from trl import GRPOConfig
 from rulewright import console
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation import chat, weights
-from rulewright.generation.cpu import multiplies_bf16
 from rulewright.generation.notes import adapter_base
 from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
@@ -257,15 +256,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
 
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
-    """TRL's configuration from ours; on a machine without a GPU, one that works there."""
-    options = config.trl_options()
-    values = {**DEFAULTS, **options}
-    launched = environment.launched_in_bf16(options)
-    if not torch.cuda.is_available():
-        cpu = {"use_cpu": True, "bf16": multiplies_bf16(), "gradient_checkpointing": False}
-        values |= {key: value for key, value in cpu.items() if key not in options}
-    if launched is not None:
-        values["bf16"] = launched
+    """TRL's configuration from ours."""
     ours = {"eval_strategy": "no", "save_strategy": "steps", "remove_unused_columns": False}
     return trl_arguments(GRPOConfig, config, run, {**DEFAULTS, **ours})
 
