@@ -365,7 +365,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
 def test_unknown_and_reserved_trainer_options(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"learning_rat.*learning_rate"):
         open_policy(settings(checkpoint, tmp_path, trainer={"learning_rat": 1}), ByRule(9, letters))
-    with pytest.raises(ConfigError, match=r"trainer\.seed: is decided by the run"):
+    with pytest.raises(ConfigError, match=r"trainer\.seed: is set elsewhere: use seed"):
         open_policy(settings(checkpoint, tmp_path, trainer={"seed": 1}), ByRule(9, letters))
 
 

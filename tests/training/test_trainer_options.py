@@ -113,6 +113,14 @@ def test_without_trl_types_are_checked_and_names_are_not(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("config_class", [SftConfig, SrlConfig, GrpoConfig])
+def test_what_fields_decide_about_loading_is_not_set_twice(config_class: Any) -> None:
+    """It was overridden in silence."""
+    config = config_class(trainer={"model_init_kwargs": {"dtype": "float16", "use_kernels": True}})
+    with pytest.raises(ConfigError, match=r"^trainer\.model_init_kwargs\.dtype is set elsewhere"):
+        config.trl_options()
+
+
+@pytest.mark.parametrize("config_class", [SftConfig, SrlConfig, GrpoConfig])
 def test_each_mistake_is_told_with_its_line(config_class: Any, tmp_path: Path) -> None:
     pytest.importorskip("trl")
     path = tmp_path / "c.yaml"

@@ -12,13 +12,8 @@ import pytest
 from rulewright.config import read_file
 from rulewright.data.mix import MixEntry
 from rulewright.errors import ConfigError
-from rulewright.training.config import (
-    OWNED,
-    SftConfig,
-    TinyConfig,
-    check,
-    style_of,
-)
+from rulewright.training.config import SftConfig, TinyConfig, TrainConfig, check, style_of
+from rulewright.training.policy_config import PolicyConfig
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*/stage[01]*.yaml"))
 MIX = [MixEntry(path="x.jsonl")]
@@ -151,10 +146,11 @@ def test_unknown_trainer_option_names_the_nearest() -> None:
         SftConfig(trainer={"lerning_rate": 1.0}).trl_options()
 
 
-def test_owned_options_are_real_ones() -> None:
+@pytest.mark.parametrize("config_class", [SftConfig, PolicyConfig])
+def test_owned_options_are_real_ones(config_class: type[TrainConfig]) -> None:
     trl = pytest.importorskip("trl")
-    known = {field.name for field in dataclasses.fields(trl.SFTConfig)}
-    assert set(OWNED) <= known
+    known = {field.name for field in dataclasses.fields(getattr(trl, config_class.trl_class))}
+    assert set(config_class.owned) <= known
 
 
 def test_a_typo_in_the_file_names_its_line(tmp_path: Path) -> None:

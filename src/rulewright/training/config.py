@@ -54,39 +54,42 @@ class LoraConfig(Section):
     """`all-linear` (every linear layer but the head), or names of modules."""
 
 
-# Options of trl.SFTConfig that follow from fields below.
+# Options of TRL that a field stands for, or that no run leaves open; each trainer has more of its own.
 OWNED: Final = {
-    name: f"is set elsewhere: use {instead}"
-    for name, instead in {
-        "output_dir": "out",
-        "seed": "seed",
-        "data_seed": "seed",
-        "max_length": "max_length_tokens",
-        "use_cpu": "nothing: it follows from the machine",
-        "dataset_kwargs": "nothing: records are tokenized here",
-        "completion_only_loss": "nothing: the loss is always on the answer only",
-        "assistant_only_loss": "nothing: the loss is always on the answer only",
-        "resume_from_checkpoint": "resume",
-        "save_only_model": "nothing: a run that was killed goes on from its optimizer's state too",
-        "dataloader_num_workers": "nothing: records are tokenized beforehand",
-        "dataloader_persistent_workers": "nothing: records are tokenized beforehand",
-        "dataloader_prefetch_factor": "nothing: records are tokenized beforehand",
-        "chat_template_path": "nothing: change chat_template.jinja in the model's folder",
-        "eos_token": "nothing: rows end with the tokenizer's own",
-        "fp16_full_eval": "nothing: evaluations are computed as training is",
-        "bf16_full_eval": "nothing: evaluations are computed as training is",
-        "parallelism_config": "the file of accelerate launch",
-        "eval_strategy": "eval_every_steps",
-        "eval_steps": "eval_every_steps",
-        "load_best_model_at_end": "keep",
-        "metric_for_best_model": "keep",
-        "greater_is_better": "keep",
-        "hub_token": "nothing, it is a secret: log in by `hf auth login`, or set HF_TOKEN",
-        "hub_strategy": "nothing: what is finished is pushed, once",
-        "hub_always_push": "nothing: what is finished is pushed, once",
-        "hub_revision": "nothing: what is finished is pushed to main",
-    }.items()
+    "output_dir": "out",
+    "seed": "seed",
+    "use_cpu": "device",
+    "resume_from_checkpoint": "resume",
+    "save_only_model": "nothing: a run that was killed goes on from its optimizer's state too",
+    "dataloader_num_workers": "nothing: what is trained on lies ready",
+    "dataloader_persistent_workers": "nothing: what is trained on lies ready",
+    "dataloader_prefetch_factor": "nothing: what is trained on lies ready",
+    "fp16_full_eval": "nothing: evaluations are computed as training is",
+    "bf16_full_eval": "nothing: evaluations are computed as training is",
+    "parallelism_config": "the file of accelerate launch",
+    "eval_strategy": "eval_every_steps",
+    "eval_steps": "eval_every_steps",
+    "load_best_model_at_end": "keep",
+    "metric_for_best_model": "keep",
+    "greater_is_better": "keep",
+    "hub_token": "nothing, it is a secret: log in by `hf auth login`, or set HF_TOKEN",
+    "hub_strategy": "nothing: what is finished is pushed, once",
+    "hub_always_push": "nothing: what is finished is pushed, once",
+    "hub_revision": "nothing: what is finished is pushed to main",
 }
+SFT_OWNED: Final = OWNED | {
+    "data_seed": "seed",
+    "max_length": "max_length_tokens",
+    "dataset_kwargs": "nothing: records are tokenized here",
+    "completion_only_loss": "nothing: the loss is always on the answer only",
+    "assistant_only_loss": "nothing: the loss is always on the answer only",
+    "chat_template_path": "nothing: change chat_template.jinja in the model's folder",
+    "eos_token": "nothing: rows end with the tokenizer's own",
+}
+# What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.
+_OWNED_BY_LOADING: Final = frozenset(
+    {"dtype", "torch_dtype", "quantization_config", "device_map", "attn_implementation"}
+)
 
 
 # What is logged, saved and evaluated, and how often, cannot change the weights.
@@ -104,7 +107,7 @@ class TrainConfig(CommandConfig):
 
     trl_class: ClassVar[TrlClass]
     owned: ClassVar[Mapping[str, str]]
-    """Options of TRL that the run decides, and what to do instead of setting them."""
+    """Options of TRL that the run decides, and what to use instead of setting them."""
 
     model: str = ""
     out: Path = Path("models")
@@ -141,8 +144,20 @@ class TrainConfig(CommandConfig):
 
     @classmethod
     def mistakes(cls, values: Mapping[str, Any]) -> list[tuple[yaml12.Path, str]]:
-        wrong = problems(values.get("trainer", {}), cls.trl_class, cls.owned)
-        return [(("trainer", key), f"trainer.{key}: {what}") for key, what in wrong]
+        options = values.get("trainer", {})
+        decided = {name: f"is set elsewhere: use {instead}" for name, instead in cls.owned.items()}
+        found: list[tuple[yaml12.Path, str]] = [
+            (("trainer", key), f"trainer.{key}: {what}")
+            for key, what in problems(options, cls.trl_class, decided)
+        ]
+        loading = options.get("model_init_kwargs")
+        return found + [
+            (
+                ("trainer", "model_init_kwargs", key),
+                f"trainer.model_init_kwargs.{key} is set elsewhere: use dtype, quantize, device or attention",
+            )
+            for key in sorted(_OWNED_BY_LOADING & set(loading if isinstance(loading, dict) else ()))
+        ]
 
     def is_free(self, key: str) -> bool:
         """A value that is only about what is logged, saved or evaluated cannot change the weights."""
@@ -213,7 +228,7 @@ class SftConfig(TrainConfig, OnRecords):
     """Output folder of the checkpoint; the run's files are in run/ below."""
 
     trl_class = "SFTConfig"
-    owned = OWNED
+    owned = SFT_OWNED
 
     def is_free(self, key: str) -> bool:
         if key.startswith("eval_"):  # where evaluations choose the step, they decide the weights
@@ -232,11 +247,6 @@ class SftConfig(TrainConfig, OnRecords):
         return -(-longest * 11 // 10) if longest else 512
 
 
-# What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.
-OWNED_BY_LOADING: Final = frozenset(
-    {"dtype", "torch_dtype", "quantization_config", "device_map", "attn_implementation"}
-)
-OWNED_BY_LOADING_FIELDS: Final = "dtype, quantize, device or attention"
 # Options under `trainer:` that TRL is not given.
 NOT_THE_TRAINERS: Final = frozenset({"push_to_hub", "hub_model_id", "hub_private_repo", "model_init_kwargs"})
 
@@ -283,10 +293,6 @@ def check(config: SftConfig) -> None:
             f"trainer.save_steps ({save_steps}) must be `eval_every_steps` ({config.eval_every_steps}) with "
             f"`keep: {config.keep}`: the best step must have been saved"
         )
-    owned = sorted(OWNED_BY_LOADING & set(config.trainer.get("model_init_kwargs") or {}))
-    found += [
-        f"trainer.model_init_kwargs.{key} is set elsewhere: use {OWNED_BY_LOADING_FIELDS}" for key in owned
-    ]
     if config.bucket and config.trainer.get("packing"):
         found.append("`bucket` and `trainer.packing` exclude each other")
     found += [text for _, text in config.mistakes({"trainer": config.trainer})]

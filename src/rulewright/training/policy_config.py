@@ -13,7 +13,7 @@ from rulewright.config import FileOnly
 from rulewright.generation.vllm_server import ServerConfig
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scorer
-from rulewright.training.config import TrainConfig
+from rulewright.training.config import OWNED, TrainConfig
 
 Mode = Literal["greedy", "sampled"]
 Keep = Literal["best", "last", "start"]
@@ -32,18 +32,15 @@ DEFAULTS: Final[dict[str, Any]] = {
     "logging_steps": 1,
     "save_steps": 20,
 }
-# The run decides these; a configuration that sets them is refused.
-OURS: Final = dict.fromkeys(
-    (
-        "output_dir", "seed", "eval_strategy", "eval_steps", "do_eval", "save_strategy", "save_only_model",
-        "load_best_model_at_end", "remove_unused_columns", "resume_from_checkpoint", "reward_weights",
-        "multi_objective_aggregation", "chat_template_kwargs", "hub_token", "hub_strategy", "hub_always_push",
-        "hub_revision", "dataloader_num_workers", "dataloader_persistent_workers",
-        "dataloader_prefetch_factor", "eval_on_start", "fp16_full_eval", "bf16_full_eval",
-        "parallelism_config",
-    ),
-    "is decided by the run: take it out",
-)  # fmt: skip
+POLICY_OWNED: Final = OWNED | {
+    "do_eval": "eval_every_steps",
+    "eval_on_start": "nothing: the start is always evaluated",
+    "save_strategy": "save_steps",
+    "remove_unused_columns": "nothing: rewards are looked up by a column",
+    "reward_weights": "nothing: there is one reward",
+    "multi_objective_aggregation": "nothing: there is one reward",
+    "chat_template_kwargs": "thinking",
+}
 
 
 class PolicyConfig(TrainConfig):
@@ -81,7 +78,7 @@ class PolicyConfig(TrainConfig):
     """Dynamic sampling: enabled, epsilon, criterion, max_rounds, max_flat_batches."""
 
     trl_class = "GRPOConfig"
-    owned = OURS
+    owned = POLICY_OWNED
 
 
 class Tasks(NamedTuple):
