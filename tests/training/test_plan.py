@@ -130,6 +130,13 @@ def test_evaluation_is_counted(data: Callable[[str], str]) -> None:
     assert set(asked.phases_gib) == {"training", "dev loss", "answers"}
     assert asked.phases_gib["answers"]["keys and values"] > 0
     assert asked.hours[0] > without.hours[0] and asked.hours_by_part["answers"][0] > 0
+    # A GPU answers 16 at once, however many there are.
+    several = [
+        made(config.model_copy(update={"dev": config.mix, "eval_limit": n}), "rtx5090", 1, "none")
+        for n in (16, 64)
+    ]
+    answers = [one.phases_gib["answers"]["keys and values"] for one in several]
+    assert answers[0] == answers[1]
     trainer = {**config.trainer, "per_device_eval_batch_size": 8}
     large = made(config.model_copy(update={"trainer": trainer}), "rtx5090", 1, "none")
     # Packed rows of a batch are joined into one: the mask of 65,536 tokens alone is 12 GiB.

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 # One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
 _Row = tuple[int, int, list[int], int]
-_GPU_ROWS: Final = 16
+GPU_ROWS: Final = 16
+"""Sequences that a GPU generates at once, where nothing else is asked for."""
 
 
 class LocalGenerator(Generator):
@@ -177,7 +178,7 @@ class LocalGenerator(Generator):
         for _, same_budget in groupby(ordered, key=lambda row: row[3]):
             owed = list(same_budget)
             while owed:
-                n = self._batch_size or _GPU_ROWS
+                n = self._batch_size or GPU_ROWS
                 if decoder is not None and not self._batch_size:
                     n = decoder.rows_at_once(len(owed[0][2]) + owed[0][3])
                 batch, owed = owed[:n], owed[n:]

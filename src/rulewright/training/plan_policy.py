@@ -16,6 +16,7 @@ from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.environment import prompt_of, task_of
 from rulewright.errors import UsageError
+from rulewright.generation.local import GPU_ROWS
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.scoring import TeacherStep
 from rulewright.srl.train_srl import SrlConfig, read_steps
@@ -30,7 +31,6 @@ from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
 from rulewright.training.policy_config import DEFAULTS
 from rulewright.training.train_grpo import GrpoConfig, records_of
 
-_DEV_BATCH: Final = 16
 # A reward without tests takes the engine milliseconds; tests run in the sandbox, twice: seconds, assumed.
 _SCORED_S: Final = (0.005, 0.05)
 _TESTED_S: Final = (0.2, 4.0)
@@ -147,7 +147,7 @@ class PolicyRun(PlannedRun):
     @property
     def _ask_at_once(self) -> int:
         """Held-out answers that are generated together."""
-        return min(max(_DEV_BATCH, self._batch.rows), max(1, self.data.n_dev), self.ask_at_once)
+        return min(max(GPU_ROWS, self._batch.rows), max(1, self.data.n_dev), self.ask_at_once)
 
     def phases(self) -> Phases:
         step, prompt, dev = self.setup(), self._longest_prompt, self.data.dev

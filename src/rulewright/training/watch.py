@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from rulewright import console, jsonl
 from rulewright.errors import UsageError
 from rulewright.generation.base import Sampling
-from rulewright.generation.local import LocalGenerator
+from rulewright.generation.local import GPU_ROWS, LocalGenerator
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.scoring import Evaluation, Scored, Scorer, summarize
@@ -97,7 +97,7 @@ class Watch(TrainerCallback):
         trainer = self._trainer
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         on_cpu = trainer.args.device.type == "cpu"
-        rows = 0 if on_cpu else max(16, trainer.args.per_device_train_batch_size)
+        rows = 0 if on_cpu else max(GPU_ROWS, trainer.args.per_device_train_batch_size)
         local = LocalGenerator(model, trainer.processing_class, trainer.prompt_style, batch_size=rows)
         generator = ServedGenerator(trainer.served, trainer, local) if trainer.served else local
         accelerator = trainer.accelerator
