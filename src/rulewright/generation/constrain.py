@@ -52,11 +52,11 @@ class Grammars:
 
 
 class HeldChooser(TokenChooser):
-    """A `Chooser` that takes only tokens with which an answer can go on.
+    """A `TokenChooser` that takes only tokens with which an answer can go on.
 
     Args:
-        temperature: as of `Chooser`.
-        top_p: as of `Chooser`; the nucleus is of what the grammar leaves.
+        temperature: as of `TokenChooser`.
+        top_p: as of `TokenChooser`; the nucleus is of what the grammar leaves.
         seeds: one for each row.
         matchers: one for each row (`Grammars.matcher`).
     """
@@ -70,7 +70,7 @@ class HeldChooser(TokenChooser):
     def choose(
         self, logits_UV: torch.Tensor, rows: Sequence[int], source: Sequence[int] | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `Chooser.choose`, of what the grammar allows next."""
+        """As `TokenChooser.choose`, of what the grammar allows next."""
         import xgrammar
 
         # Rows of one text may be held to different languages.

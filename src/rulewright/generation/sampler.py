@@ -121,7 +121,7 @@ def draw(weights_UV: torch.Tensor, lots_B: torch.Tensor, source_B: torch.Tensor)
 
 
 class Sampler(LogitsProcessor):
-    """A `Chooser` for `generate`: leaves the chosen token alone, and keeps the log-probabilities."""
+    """A `TokenChooser` for `generate`: leaves the chosen token alone, and keeps the log-probabilities."""
 
     def __init__(self, chooser: TokenChooser, n_rows: int) -> None:
         self._chooser, self._rows = chooser, range(n_rows)

@@ -17,7 +17,7 @@ import types
 from typing import Any
 
 import torch
-from torch.nn import Linear, functional
+from torch.nn import functional
 
 from rulewright.generation import cpu
 from rulewright.training import environment, head
@@ -59,20 +59,11 @@ def quicken_adapters(model: torch.nn.Module) -> int:
 
 
 def _is_plain(layer: Any) -> bool:
-    if not hasattr(layer, "lora_A"):
+    if not hasattr(layer, "lora_A") or not cpu.is_plain_lora(layer):
         return False
-    from peft.tuners.lora import Linear as LoraLinear
-
-    base = layer.get_base_layer()
-    return (
-        type(layer) is LoraLinear
-        and not layer.lora_variant
-        and not any(isinstance(dropout, torch.nn.Dropout) for dropout in layer.lora_dropout.values())
-        and not any(layer.lora_bias.values())
-        and type(base) is Linear
-        and base.weight.dtype == torch.bfloat16
-        and not base.weight.requires_grad
-    )
+    weight = layer.get_base_layer().weight
+    drops = any(isinstance(dropout, torch.nn.Dropout) for dropout in layer.lora_dropout.values())
+    return not drops and weight.dtype == torch.bfloat16 and not weight.requires_grad
 
 
 def _adapted(self: Any, x: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:

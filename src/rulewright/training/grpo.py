@@ -322,8 +322,6 @@ class PolicyTrainer(GRPOTrainer):
         return packed.spread(outputs.log_probs), entropies_BC, None
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        if not self.model.training:
-            return super()._generate_and_score_completions(inputs)
         wanted = len(inputs) // self.num_generations
         kept: list[_Group] = []
         flat: list[_Group] = []
@@ -351,8 +349,6 @@ class PolicyTrainer(GRPOTrainer):
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
         """Generate where it is due; give the next micro-batch, without padding that it does not need."""
-        if not self.model.training:
-            return super()._prepare_inputs(generation_batch)
         n = self.args.steps_per_generation
         if self._step % (n * self.num_iterations) == 0 or self._buffered_inputs is None:
             batch = self._generate_and_score_completions(generation_batch)
@@ -407,10 +403,7 @@ class PolicyTrainer(GRPOTrainer):
         rewards_B = batch.pop("rewards")
         if self.scale_rewards == "batch":
             batch["advantages"] = self._batch_scaled(rewards_B)
-        loss_mask_BC = batch["completion_mask"]
-        if "tool_mask" in batch:
-            loss_mask_BC = loss_mask_BC * batch["tool_mask"]
-        batch["num_items_in_batch"] = self.accelerator.gather(loss_mask_BC.sum()).sum()
+        batch["num_items_in_batch"] = self.accelerator.gather(batch["completion_mask"].sum()).sum()
         return batch
 
     def _batch_scaled(self, rewards_B: torch.Tensor) -> torch.Tensor:
@@ -537,5 +530,5 @@ def join_padded(pieces: list[torch.Tensor], key: str, pad_token_id: int) -> torc
     """Rows of several batches as one, padded as TRL pads them; what is no sequence is joined as it is."""
     if key not in PROMPT | COMPLETION or pieces[0].ndim < 2:
         return torch.cat(pieces)
-    fill = {"prompt_ids": pad_token_id, "completion_ids": pad_token_id, "tool_mask": 1}.get(key, 0)
+    fill = pad_token_id if key in ("prompt_ids", "completion_ids") else 0
     return pad([row for piece in pieces for row in piece], fill, "left" if key in PROMPT else "right")

@@ -19,7 +19,7 @@ PROMPT: Final = frozenset({"prompt_ids", "prompt_mask"})
 """Tensors `[B, P]`, padded on the left."""
 COMPLETION: Final = frozenset(
     {
-        "completion_ids", "completion_mask", "tool_mask", "old_per_token_logps",
+        "completion_ids", "completion_mask", "old_per_token_logps",
         "ref_per_token_logps", "sampling_per_token_logps", "importance_sampling_ratio",
     }
 )  # fmt: skip

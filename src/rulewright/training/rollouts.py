@@ -95,7 +95,7 @@ class ServedPolicy:
         draw = Draw(trainer.temperature, trainer.args.max_completion_length, tuple(trainer.eos_token_ids))
         rollouts = [r for group in self.complete(trainer, groups, draw, seeds) for r in group]
         n_tokens = sum(len(rollout.token_ids) for rollout in rollouts)
-        metrics = trainer._metrics["train" if trainer.model.training else "eval"]
+        metrics = trainer._metrics["train"]
         metrics["rollout/tokens_per_s"].append(n_tokens / max(1e-9, time.monotonic() - start))
         gap = measure(trainer, prompt_ids, rollouts, self._config.check_rollouts)
         metrics["rollout/logprob_gap"].append(gap.mean)
