@@ -10,7 +10,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ _NO_SPREAD: Final = 1e-12
 """A standard error below this is rounding."""
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,15 @@ def cluster_se(values: Sequence[float], groups: Sequence[Hashable]) -> float:
     if len(sums) == 1:
         return math.inf
     return math.sqrt(float((sums**2).sum()) * len(sums) / (len(sums) - 1)) / len(values)
+
+
+def quantile(ordered: Sequence[T], share: float) -> T:
+    """The smallest of sorted values that is as large as this share of them (nearest rank).
+
+    >>> quantile(range(1, 11), 0.5), quantile(range(1, 11), 0.9), quantile([7], 0.1)
+    (5, 9, 7)
+    """
+    return ordered[max(0, math.ceil(share * len(ordered) - 1e-9) - 1)]
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:

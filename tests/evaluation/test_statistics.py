@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rulewright import stats
+from rulewright.evaluation import tables
 
 
 def test_wilson_known_values() -> None:
@@ -52,6 +53,17 @@ def test_mcnemar_takes_any_number_of_flips() -> None:
     n, least = 3000, 1450
     exact = Fraction(2 * sum(math.comb(n, i) for i in range(least + 1)), 2**n)
     assert stats.mcnemar_exact(least, n - least) == pytest.approx(float(exact))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1), st.sampled_from([0.1, 0.5, 0.9, 0.99, 1.0]))
+def test_a_quantile_is_the_smallest_value_of_its_share(values: list[int], share: float) -> None:
+    found = stats.quantile(sorted(values), share)
+    exact = Fraction(str(share)) * len(values)
+    assert sum(value <= found for value in values) >= exact > sum(value < found for value in values)
+
+
+def test_the_last_tenth_of_ten_values_is_one_value() -> None:
+    assert tables.spread([*range(9), 1_000])["p90"] == 8
 
 
 def test_estimate_chooses_its_method() -> None:

@@ -27,7 +27,7 @@ from rulewright.mining.learn.corpus import TASK_LIMIT_S
 from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
 from rulewright.mining.learn.mine import Mined, mine, no_rules
 from rulewright.runs import RunDir
-from rulewright.stats import Estimate, estimate
+from rulewright.stats import Estimate, estimate, quantile
 from rulewright.workers import ordered_map
 
 MAX_SITES: Final = 3
@@ -268,7 +268,7 @@ def summarize(rows: Sequence[Row], predictions: Sequence[Row], seed: int) -> dic
     cpu = sorted(r["cpu_s"] for r in rows)
     result: dict[str, Any] = {"benchmark": "mining", "n": len(rows)}
     result |= {name: round(value.value, 4) if value.n else None for name, value in estimates.items()}
-    result["cpu_s_p99"] = cpu[int(0.99 * (len(cpu) - 1))] if cpu else None
+    result["cpu_s_p99"] = quantile(cpu, 0.99) if cpu else None
     result["n_transfer_failed"] = sum(p["kind"] == "failed" for p in predictions)
     result["n_found"], result["n_loo"], result["n_overmatch"] = len(found), len(sited), len(seen)
     result["reasons"] = dict(Counter(r["reason"] for r in rows if not r["n_rules"]).most_common())

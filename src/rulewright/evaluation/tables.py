@@ -10,7 +10,7 @@ from typing import Any, Final
 from rulewright import console
 from rulewright.actions import Action, is_literal
 from rulewright.evaluation.measures import Measure, Measures, Metric, Row, Unit
-from rulewright.stats import estimate, pass_at_k
+from rulewright.stats import estimate, pass_at_k, quantile
 from rulewright.verdict import INVALID, Outcome, Verdict
 
 BREAKDOWNS: Final = ("family", "tags", "language", "source")
@@ -47,7 +47,7 @@ def summary(rows: Sequence[Row], measures: Measures, seed: int) -> dict[str, Any
         "n_infra": len(rows) - len(usable),
         "metrics": estimates(usable, measures.all, seed),
         "pass_at": pass_at(usable, lambda row: measures.decides.read(row) == 1, seed),
-        "verdicts": count([row["verdict"] for row in rows]),
+        "verdicts": dict(Counter(row["verdict"] for row in rows).most_common()),
         "cost": {
             "answer_tokens": spread([row["n_tokens"] for row in usable]),
             "prompt_tokens": spread([row["n_prompt_tokens"] for row in usable if row["n_prompt_tokens"]]),
@@ -119,11 +119,6 @@ def about(outcome: Outcome, action: Action | None) -> Row:
     }
 
 
-def count(values: Iterable[str]) -> dict[str, int]:
-    """How often each value, the most frequent first."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
-
-
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     """Mean, median, 90th percentile and maximum of a quantity."""
     if not values:
@@ -133,7 +128,7 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
         "n": len(ordered),
         "mean": round(statistics.fmean(ordered), 4),
         "median": statistics.median(ordered),
-        "p90": ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))],
+        "p90": quantile(ordered, 0.9),
         "max": ordered[-1],
     }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rulewright import console
 from rulewright.state.state import count_tokens
+from rulewright.stats import quantile
 
 
 class Diversity:
@@ -98,7 +99,5 @@ class Diversity:
 
 def _quantiles(values: Sequence[int]) -> dict[str, int]:
     ordered = sorted(values) or [0]
-    last = len(ordered) - 1
-    return {
-        name: ordered[int(q * last)] for name, q in (("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0))
-    }
+    shares = {"p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
+    return {name: quantile(ordered, share) for name, share in shares.items()}
