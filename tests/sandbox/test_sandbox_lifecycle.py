@@ -10,8 +10,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.waiting import wait_until
@@ -205,6 +207,21 @@ def test_an_interrupted_run_gives_the_next_one_nothing(opener: Opener) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_processes_that_end_between_two_looks_do_no_harm(monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+    looks: Counter[str] = Counter()
+    stat = os.stat
+
+    def gone(path: Any, **options: Any) -> os.stat_result:
+        looks[str(path)] += 1
+        if str(path).startswith("/proc/") and looks[str(path)] >= look:
+            raise FileNotFoundError(path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", gone)
+    assert layout.free_user() > 0
 
 
 def test_a_forked_process_may_not_use_it(opener: Opener) -> None:

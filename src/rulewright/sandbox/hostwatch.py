@@ -35,7 +35,8 @@ class HostState:
 
 
 def take(user: int | None, watched: Path) -> HostState:
-    """Look at the host: at processes of a uid (`None`: the caller's own), and at files that must not change.
+    """Look at the host: at processes and files of a uid (`None`: the caller's own, which are not told
+    apart, so that only marked files count), and at files that must not change.
 
     Among these are the watched folder and its direct entries.
     """

@@ -5,10 +5,11 @@ home, no checkout, no /etc beyond that, no environment.
 """
 
 # Descriptors, links and /proc: the calls of `os` say what is meant.
-# ruff: noqa: PTH110, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208
+# ruff: noqa: PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -142,8 +143,10 @@ def interpreter(python: str) -> list[str]:
 
 def free_user() -> int:
     """A uid that no process has now."""
-    taken = {os.stat(f"/proc/{name}").st_uid for name in os.listdir("/proc") if name.isdigit() and
-             os.path.exists(f"/proc/{name}")}  # fmt: skip
+    taken = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it may end between two looks
+            taken.add(os.stat(f"/proc/{name}").st_uid)
     # Two sandboxes must not get the same one: not seeded on purpose.
     return random.SystemRandom().choice([u for u in _USERS if u not in taken])
 
