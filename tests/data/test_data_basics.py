@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rulewright import jsonl
+from rulewright.cli import main
 from rulewright.data import (
     Fractions,
     NormalizedRecord,
@@ -325,6 +326,13 @@ def test_a_draw_of_each_group_is_bounded_ordered_and_stable() -> None:
     assert draw_each(names, 0, lambda name: name[0], str) == names
     # What is added elsewhere, and the order, change nothing.
     assert set(draw_each([*reversed(names), "c0"], 5, lambda name: name[0], str)) == {*few, "c0"}
+
+
+def test_half_a_manifest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text('{"sources": [], "ids_sha256": "0", "seed": 0, "limit": null}')
+    assert main(["stats", "--manifest", str(path)]) == 2
+    assert "not a data manifest (TypeError: no entries, policy)" in capsys.readouterr().err
 
 
 def test_a_folder_of_any_name_is_read(tmp_path: Path) -> None:

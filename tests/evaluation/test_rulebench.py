@@ -181,3 +181,8 @@ def test_a_model_is_asked_with_examples_and_sentence(
     assert found["n_tasks"] == 1 and found["skipped"]["no_sentence"] == 1
     assert "Use fresh_name." in seen[0] and "After:" in seen[0]
     assert found["metrics"]["siblings exact"]["value"] == 1.0
+
+
+def test_the_miner_is_no_one_of_several_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "rules", "--miner", "--models", "a", "b"]) == 2
+    assert "--miner uses no model" in capsys.readouterr().err

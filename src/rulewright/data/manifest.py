@@ -52,6 +52,8 @@ def _read(path: Path) -> dict[str, Any]:
             value = value["sources"]  # a training run's result.json holds it there
         if not isinstance(value["sources"], list) or not isinstance(value["ids_sha256"], str):
             raise TypeError("no sources")
+        if lacking := {"entries", "seed", "limit", "policy"} - value.keys():
+            raise TypeError(f"no {', '.join(sorted(lacking))}")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path}: not a data manifest ({type(error).__name__}: {error})",
