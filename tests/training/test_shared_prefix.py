@@ -126,7 +126,7 @@ def test_what_is_shared_is_what_the_attention_computes(model: LlamaForCausalLM, 
 
 
 def test_models_with_windows_or_flash_attention_are_left_out(model: LlamaForCausalLM) -> None:
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+    from transformers import FalconConfig, FalconForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig
 
     windowed = Gemma3ForCausalLM(
         Gemma3TextConfig(
@@ -136,3 +136,6 @@ def test_models_with_windows_or_flash_attention_are_left_out(model: LlamaForCaus
     )  # fmt: skip
     assert can_share(model)
     assert not can_share(windowed)
+    shape = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    for alibi in (False, True):
+        assert can_share(FalconForCausalLM(FalconConfig(alibi=alibi, **shape))) is not alibi

@@ -58,8 +58,14 @@ def can_share(model: Any) -> bool:
     """Whether a causal mask of our own gives just what the model computes by itself."""
     config = model.config.get_text_config()
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    sloped = getattr(config, "alibi", False)  # its biases come from a mask of two dimensions
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return config._attn_implementation in ("sdpa", ATTENTION) and not windowed and kinds == {"full_attention"}
+    return (
+        config._attn_implementation in ("sdpa", ATTENTION)
+        and not windowed
+        and not sloped
+        and kinds == {"full_attention"}
+    )
 
 
 def pack(input_ids: torch.Tensor, attention_mask: torch.Tensor, n_completion: int) -> Packed | None:
