@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.launching import run_in_time
 
 from rulewright.data.mix import MixEntry
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
@@ -150,6 +152,44 @@ def test_weights_in_float32_are_multiplied_in_bf16_on_a_gpu(
         config = SftConfig(model="x", mix=[MixEntry(path=data("train"))], dtype=dtype, trainer=dict(options))
         found = assemble.arguments(config, RunDir(tmp_path), has_dev=False).bf16
         assert found == (by_itself and not options)
+
+
+SHARDS = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import torch
+from accelerate import PartialState
+from torch.distributed.fsdp import fully_shard
+from rulewright.errors import RulewrightError
+from rulewright.training.callbacks import MarkComplete
+
+rank, out = PartialState(cpu=True).process_index, Path(sys.argv[1])
+model = torch.nn.Linear(6, 4)
+fully_shard(model, mesh=torch.distributed.init_device_mesh("cpu", (2,)))
+state = SimpleNamespace(global_step=1, is_world_process_zero=rank == 0)
+args = SimpleNamespace(output_dir=str(out))
+MarkComplete().on_save(args, state, None, model=model)
+if rank == 1:
+    model.weight.detach().to_local()[0, 0] = float("nan")
+try:
+    MarkComplete().on_save(args, state, None, model=model)
+except RulewrightError:
+    (out / f"noticed-{rank}").touch()
+PartialState().destroy_process_group()
+"""
+
+
+def test_a_shard_that_is_no_number_ends_every_process(tmp_path: Path) -> None:
+    """Each sees its own shards; the one that marks a checkpoint whole need not have the broken one."""
+    (tmp_path / "checkpoint-1").mkdir()
+    (tmp_path / "rank.py").write_text(SHARDS, encoding="utf-8")
+    done = run_in_time(
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(tmp_path / "rank.py"), str(tmp_path), GLOO_SOCKET_IFNAME="lo",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert sorted(path.name for path in tmp_path.glob("noticed-*")) == ["noticed-0", "noticed-1"]
 
 
 @pytest.mark.parametrize(("stage", "sharded"), [(2, False), (3, True)])

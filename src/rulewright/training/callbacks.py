@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import torch
+from accelerate.utils import gather_object
 from transformers import TrainerCallback
 
 from rulewright import console, jsonl
@@ -123,7 +124,7 @@ class MarkComplete(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         lost = [name for name, p in model.named_parameters() if p.requires_grad and not p.isfinite().all()]
-        if lost:
+        if lost := gather_object(lost):  # of shards each process sees its own
             _diverged(state.global_step, f"weights are no numbers, {lost[0]} among them")
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
