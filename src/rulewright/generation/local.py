@@ -29,7 +29,14 @@ from rulewright.generation.base import Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
-from rulewright.generation.weights import cannot_load, declared_positions, fits_one_card, load_model, try_out
+from rulewright.generation.weights import (
+    cannot_load,
+    declared_positions,
+    fits_one_card,
+    load_model,
+    multiplies_bf16,
+    try_out,
+)
 from rulewright.languages import Language
 from rulewright.prompts import Style
 
@@ -378,12 +385,10 @@ def _dtype(wanted: str, device: str) -> torch.dtype:
     if wanted != "auto":
         dtype: torch.dtype = getattr(torch, wanted)
         return dtype
-    if device == "cpu":
-        from rulewright.generation.cpu import multiplies_bf16
-
-        return torch.bfloat16 if multiplies_bf16() else torch.float32
-    # What an old GPU only emulates is slower than float32.
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    on_gpu = device != "cpu"
+    if multiplies_bf16(on_gpu):
+        return torch.bfloat16
+    return torch.float16 if on_gpu else torch.float32
 
 
 def _placement(spec: GeneratorConfig, device: str) -> dict[str, Any]:

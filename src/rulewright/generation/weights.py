@@ -40,16 +40,19 @@ def load_model(source: str, **options: Any) -> Any:
     return model
 
 
-def multiplies_bf16() -> bool:
-    """Whether the first GPU, or the processor where there is none, multiplies bfloat16 by itself.
+def multiplies_bf16(on_gpu: bool | None = None) -> bool:
+    """Whether a device multiplies bfloat16 by itself.
 
     GPUs before NVIDIA's Ampere emulate it, slower than float32; PyTorch counts that as support.
+
+    Args:
+        on_gpu: the first GPU, or the processor; `None`: the processor where there is no GPU.
     """
     import torch
 
     from rulewright.generation import cpu
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() if on_gpu is None else on_gpu:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return cpu.multiplies_bf16()
 
