@@ -10,6 +10,7 @@ import difflib
 import re
 import types
 import typing
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -18,8 +19,6 @@ import tyro
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from tyro import _errors as tyro_errors  # its hook is the only way to word errors ourselves
-from tyro import _resolver as tyro_resolver
 
 from rulewright import console, helptext, paths, shipped, yaml12
 from rulewright.errors import ConfigError, did_you_mean, few
@@ -27,11 +26,14 @@ from rulewright.errors import ConfigError, did_you_mean, few
 C = TypeVar("C", bound="CommandConfig")
 T = TypeVar("T")
 _STATES: Final = {
-    "true": "True", "yes": "True", "on": "True",
-    "false": "False", "no": "False", "off": "False",
-    "none": "None",
-}  # fmt: skip
-
+    "true": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "none": None,
+}
 
 # Another value of one of these does not make another run.
 _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "engine", "models"})
@@ -54,25 +56,6 @@ def _file_name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_file_name)]
 """A name that files or folders get: it leads nowhere else."""
-
-
-_tyro_is_instance = tyro_resolver.is_instance
-
-
-def _is_instance(typ: Any, value: Any) -> bool:
-    """What tyro asks of a default; of a container's items it need not know: pydantic has checked them.
-
-    To look at them it would load typeguard and with it `unittest.mock`: a tenth of the start of any command.
-    """
-    origin = typing.get_origin(typ) or typ
-    if isinstance(origin, type) and issubclass(origin, tuple | list | dict | BaseModel):
-        return isinstance(value, origin)
-    if origin is types.UnionType:
-        return any(_is_instance(one, value) for one in typing.get_args(typ))
-    return _tyro_is_instance(typ, value)
-
-
-tyro_resolver.is_instance = _is_instance
 
 
 class Section(BaseModel):
@@ -137,113 +120,138 @@ def load(
     given = _check(cls, *_read(path, overrides))
     fields = cls.model_fields.items()
     defaults = {name: field.get_default(call_default_factory=True) for name, field in fields} | given
-    defaults = {name: tyro.MISSING if v is PydanticUndefined else v for name, v in defaults.items()}
     if {"-h", "--help"} & set(rest):
         source = f"\n\nThe values in [ ] are those of {path}." if path else ""
         console.emit(helptext.page(cls, defaults, prog, description + source, examples))
         raise SystemExit(0)
-    for name, field in cls.model_fields.items():
-        flag = helptext.flag_name(name, field)
-        if helptext.is_positional(field) and flag in {word.partition("=")[0] for word in rest}:
-            word = _typed(cls, name)
-            raise ConfigError(
-                f"{prog}: unknown option {flag}; {word} is an argument without a flag",
-                f"e.g. {prog} {word}; see `{prog} --help`",
-            )
-    _refuse_empty(cls, defaults, rest, prog)
-    with tyro_errors.on_parse_error(lambda event: _refuse(event, cls, prog)):
-        parsed = tyro.cli(
-            cls,
-            prog=prog,
-            args=_spelled(cls, rest),
-            default=cls.model_construct(**defaults),
-            config=(tyro.conf.AvoidSubcommands,),
-        )
-    # tyro hands such values through as text; ours are already checked.
-    built = cast(C, parsed)
-    return built.model_copy(
-        update={name: defaults[name] for name, field in cls.model_fields.items() if helptext.file_only(field)}
-    )
+    values = defaults | _converted(cls, _texts(cls, rest, defaults, prog), prog)
+    missing = [_typed(cls, name) for name, value in values.items() if value is PydanticUndefined]
+    if missing:
+        raise ConfigError(f"{prog}: missing {', '.join(missing)}", f"give it, or see `{prog} --help`")
+    return cast(C, cls.model_construct(**values))  # every value was checked by itself
+
+
+def _texts(
+    cls: type[BaseModel], argv: Sequence[str], defaults: Mapping[str, Any], prog: str
+) -> dict[str, Any]:
+    """What the command line gives for each field: a text, texts, or the state of a switch."""
+    fields = cls.model_fields
+    places = [name for name, field in fields.items() if helptext.is_positional(field)]
+    flags = {
+        helptext.flag_name(name, field): name
+        for name, field in fields.items()
+        if not helptext.file_only(field)
+    }
+    found: dict[str, Any] = {}
+    loose: list[str] = []
+    unknown: list[str] = []
+    words = deque(argv)
+    while words:
+        word = words.popleft()
+        flag, equals, value = word.partition("=")
+        off = flag.startswith("--no-") and flag not in flags
+        flag = f"--{flag[5:]}" if off else flag
+        name = flags.get(flag, "")
+        if not name or name in places or (off and not helptext.is_switch(fields[name])):
+            (loose if _is_value(word) else unknown).append(word)
+        elif helptext.is_switch(fields[name]):
+            has_unset = type(None) in typing.get_args(fields[name].annotation)
+            if has_unset and not (equals or off) and words and words[0].lower() in _STATES:
+                value = words.popleft()
+            if value and (off or value.lower() not in _STATES):
+                raise ConfigError(
+                    f"{prog}: {flag} takes no value here (got {value!r})", f"see `{prog} --help`"
+                )
+            found[name] = _STATES[value.lower()] if value else not off
+        else:
+            n = helptext.n_values(fields[name])
+            taken = [value] if equals else []
+            while words and not equals and (n == 1 or len(taken) < max(n, 1)) and _is_value(words[0]):
+                taken.append(words.popleft())
+            # An empty list takes the place of one that the file gives; else a shell variable is empty.
+            if len(taken) < (n or 1) and not (n == 1 and defaults[name]):
+                what = helptext.metavar(name, fields[name])
+                raise ConfigError(f"{prog}: {flag} expects a value: {what}", f"see `{prog} --help`")
+            if "" in taken and not _takes_text(fields[name]):
+                loose.append("")
+            found[name] = taken if n else taken[0]
+    if "" in loose:
+        # `--write "$FOLDER"` must not write in the folder where one stands.
+        said = "an empty argument, where a file or another value was expected"
+        raise ConfigError(f"{prog}: {said}", "is a shell variable empty? `.` names the current folder")
+    _refuse_unknown(cls, unknown, [flag for flag in flags if flags[flag] not in places], prog)
+    for name in places:
+        if helptext.n_values(fields[name]):
+            found |= {name: loose} if loose or defaults[name] is PydanticUndefined else {}
+            loose = []
+        elif loose:
+            found[name] = loose.pop(0)
+    if loose:
+        raise ConfigError(f"{prog}: does not expect {' '.join(loose)!r} here", f"see `{prog} --help`")
+    return found
+
+
+def _is_value(word: str) -> bool:
+    """Whether a word is no option: a number may be below 0, and `-` is standard input."""
+    return not word.startswith("-") or re.fullmatch(r"-(\.?\d.*)?", word) is not None
 
 
 def _takes_text(field: FieldInfo) -> bool:
-    """Whether any text is a value of a field, an empty one as well."""
     named = str(field.annotation)
     return "str" in named and "Path" not in named
 
 
-def _refuse_empty(cls: type[BaseModel], defaults: Mapping[str, Any], rest: Sequence[str], prog: str) -> None:
-    """Refuse the option of a list without values, and an empty word where a file is named.
+def _refuse_unknown(cls: type[BaseModel], unknown: Sequence[str], flags: Sequence[str], prog: str) -> None:
+    """Refuse options that there are none of, all at once."""
+    lines = []
+    for flag in (word.partition("=")[0] for word in unknown):
+        for name, field in cls.model_fields.items():
+            if helptext.is_positional(field) and flag == helptext.flag_name(name, field):
+                word = _typed(cls, name)
+                raise ConfigError(
+                    f"{prog}: unknown option {flag}; {word} is an argument without a flag",
+                    f"e.g. {prog} {word}; see `{prog} --help`",
+                )
+        lines.append(f"{prog}: unknown option {flag}{did_you_mean(flag, [*flags, '--config', '--set'])}")
+    if lines:
+        raise ConfigError("\n".join(lines), f"see `{prog} --help`")
 
-    `--write --only $PLACES` must not write everywhere where `PLACES` is empty, nor `--write "$FOLDER"` in the
-    folder where one stands.
+
+def _converted(cls: type[BaseModel], texts: Mapping[str, Any], prog: str) -> dict[str, Any]:
+    """Texts as values of their fields; every wrong one is told."""
+    values: dict[str, Any] = {}
+    lines, hint = [], f"see `{prog} --help`"
+    for name, text in texts.items():
+        try:
+            values[name] = _value(cls, name, text)
+        except ValidationError as error:
+            items = error.errors()
+            got, kinds = items[0]["input"], helptext.expected(cls, name)
+            what = items[0]["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+            shown = repr(got) if items[0]["type"] == "value_error" else got
+            what = f"{what[:1].lower()}{what[1:]} (got {shown})"
+            if items[0]["type"] == "literal_error" and len(items) == 1:
+                what, hint = f"no choice {got!r}{did_you_mean(got, kinds)}", f"one of {', '.join(kinds)}"
+            elif len(items) > 1 or items[0]["type"].endswith(("_parsing", "_from_float")):
+                expected = kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+                what = f"expected {expected}, got {got!r}"
+            lines.append(f"{prog}: {_typed(cls, name)}: {what}")
+    if lines:
+        raise ConfigError("\n".join(lines), hint)
+    return values
+
+
+def _value(cls: type[BaseModel], name: str, given: Any) -> Any:
+    """What is given for a field as its value, within the field's bounds.
+
+    Raises:
+        ValidationError: it is none.
     """
-    flags = {helptext.flag_name(name, field): name for name, field in cls.model_fields.items()}
-    texts = {flag for flag, name in flags.items() if _takes_text(cls.model_fields[name])}
-    for before, word in zip(["", *rest], rest, strict=False):
-        if (not word and before not in texts) or (word[-1:] == "=" and word[:-1] in flags.keys() - texts):
-            said = "an empty argument, where a file or another value was expected"
-            raise ConfigError(f"{prog}: {said}", "is a shell variable empty? `.` names the current folder")
-    for word, after in zip(rest, [*rest[1:], "--"]):
-        name = flags.get(word, "")
-        if after.startswith("--") and isinstance(defaults.get(name), list | tuple) and not defaults[name]:
-            what = helptext.metavar(name, cls.model_fields[name])
-            raise ConfigError(f"{prog}: {word} expects a value: {what}", f"see `{prog} --help`")
-
-
-def _refuse(event: tyro_errors.ParseErrorEvent, cls: type[BaseModel], prog: str) -> None:
-    """Say a wrong flag in our words, not in a box; tyro exits by itself for what is left."""
-    see = f"see `{prog} --help`"
-    match event:
-        case tyro_errors.UnrecognizedArgs(tokens=tokens):
-            names = [helptext.flag_name(name, field) for name, field in cls.model_fields.items()]
-            flags = [token for token in tokens if token.startswith("-")]
-            listing = [
-                f"unknown option {flag}{did_you_mean(flag.split('=')[0], [*names, '--config', '--set'])}"
-                for flag in flags
-            ] or [f"does not expect {' '.join(tokens)!r} here"]
-            raise ConfigError("\n".join(f"{prog}: {line}" for line in listing), see)
-        case tyro_errors.MissingArgs(missing_arguments=missing):
-            names = [_name_of(cls, item.arg) for item in missing]
-            raise ConfigError(f"{prog}: missing {', '.join(names)}", f"give it, or {see}")
-        case tyro_errors.BadValue(argument=argument, offending_value=value):
-            name = argument.field.intern_name
-            field = cls.model_fields.get(name)
-            is_valued = field is not None and not helptext.is_switch(field)
-            lacking = "expects a value" + (
-                f": {helptext.metavar(name, field)}" if field and is_valued else ""
-            )
-            what = lacking if value is None else f"takes no value here (got {value!r})"
-            raise ConfigError(f"{prog}: {_name_of(cls, argument)} {what}", see)
-        case tyro_errors.InvalidChoice(argument=argument, value=value, choices=choices):
-            near = did_you_mean(value, choices)
-            raise ConfigError(
-                f"{prog}: {_name_of(cls, argument)}: no choice {value!r}{near}",
-                f"one of {', '.join(choices)}",
-            )
-        case tyro_errors.InstantiationFailure(message=message, argument=argument):
-            found = (
-                _wrong_type(cls, message, argument) if argument is not None else _out_of_bounds(cls, message)
-            )
-            raise ConfigError("\n".join(f"{prog}: {line}" for line in found), see)
-
-
-def _wrong_type(cls: type[BaseModel], message: str, argument: Any) -> list[str]:
-    """A value that is not of its field's type, in words: `--limit: expected a whole number, got 'abc'`."""
-    name, got = argument.field.intern_name, re.search(r"'([^']*)'\]?[.\s]*$", message.split("\n")[0])
-    if name not in cls.model_fields or got is None:
-        return [f"{_name_of(cls, argument)}: {_flat(message)}"]
-    return [f"{_name_of(cls, argument)}: expected {helptext.expected(cls, name)}, got '{got[1]}'"]
-
-
-def _out_of_bounds(cls: type[BaseModel], message: str) -> list[str]:
-    """What pydantic says of values of the right type, a line for each, by the flags' names."""
-    found = re.findall(r"^(\w+)(?:\.\w+)*\n  (.+?) \[type=\w+, input_value=(.*?), input_type", message, re.M)
-    lines = [
-        f"{_typed(cls, name)}: {what[:1].lower()}{what[1:]} (got {value})".replace("value error, ", "")
-        for name, what, value in found
-    ]
-    return [line.replace("input should be", "must be") for line in lines] or [_flat(message)]
+    field = cls.model_fields[name]
+    annotation: Any = (
+        typing.Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    )
+    return TypeAdapter(annotation).validate_python(given)
 
 
 def _typed(cls: type[BaseModel], name: str) -> str:
@@ -254,46 +262,6 @@ def _typed(cls: type[BaseModel], name: str) -> str:
     if helptext.is_positional(field):
         return helptext.metavar(name, field).removesuffix(" ...")
     return helptext.flag_name(name, field)
-
-
-def _name_of(cls: type[BaseModel], argument: Any) -> str:
-    return _typed(cls, argument.field.intern_name)
-
-
-def _flat(text: str) -> str:
-    """Fold a library's message into one line, without its links and error codes."""
-    text = re.sub(r"For further information visit \S+", "", text)
-    text = re.sub(r"(Error parsing \w+: )?\d+ validation errors? for \w+", "", text)
-    text = re.sub(r"\[type=\w+, input_value=(.*), input_type=\w+\]", r"(got \1)", text)
-    return re.sub(r"\s+", " ", text).strip()
-
-
-def _spelled(cls: type[BaseModel], argv: Sequence[str]) -> list[str]:
-    """Give every option of three states (on, off, unset) the value that tyro wants.
-
-    `--think` and `--think yes` become `--think True`; `--no-think` and `--think=off` `--think False`.
-    """
-    switches = {
-        helptext.flag_name(name, field)
-        for name, field in cls.model_fields.items()
-        if helptext.is_switch(field) and type(None) in typing.get_args(field.annotation)
-    }
-    words: list[str] = []
-    items = list(argv)
-    while items:
-        item = items.pop(0)
-        flag, equals, value = item.partition("=")
-        off = flag.startswith("--no-") and f"--{flag[5:]}" in switches
-        if not off and flag not in switches:
-            words.append(item)
-            continue
-        if off:
-            words += [f"--{flag[5:]}", "False"]
-            continue
-        if not equals and items and items[0].lower() in _STATES:
-            value = items.pop(0)
-        words += [flag, _STATES.get(value.lower(), value) if value else "True"]
-    return words
 
 
 def _split(argv: Sequence[str]) -> tuple[Path | None, list[str], list[str]]:
@@ -454,11 +422,7 @@ def _check(
         if name not in cls.model_fields:
             continue
         try:
-            field = cls.model_fields[name]
-            annotation: Any = field.annotation
-            if field.metadata:
-                annotation = typing.Annotated[(annotation, *field.metadata)]
-            result[name] = TypeAdapter(annotation).validate_python(value)
+            result[name] = _value(cls, name, value)
         except ValidationError as error:
             problems += [
                 (_loc_path((name, *item["loc"]), lines), _readable(item))

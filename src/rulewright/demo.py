@@ -103,13 +103,15 @@ def run_stages(
         UsageError: `root` holds another job.
     """
     path = places.root / LOG
-    done = _done(places.root)
     names = digests(stages, places, stands_on)
+    done = _done(stages, places, names)
     if not done.keys() <= set(names):
         raise UsageError(
             f"{places.root}: contains a job with other stages or configurations",
             "replace it with --overwrite, or choose another folder with --root",
         )
+    if len(done) < len(finished(places.root)):
+        jsonl.write(path, done.values())  # at once: a killed job must not take the others for done
     rows = []
     with jsonl.Appender(path) as log:
         for number, (stage, digest) in enumerate(zip(stages, names, strict=True), 1):
@@ -131,8 +133,8 @@ def run_stages(
 
 def owed(stages: Sequence[Stage], places: Places) -> list[Stage]:
     """The stages that are still to be run."""
-    done = _done(places.root)
     names = digests(stages, places)
+    done = _done(stages, places, names)
     return [stage for stage, name in zip(stages, names, strict=True) if name not in done]
 
 
@@ -160,13 +162,24 @@ def finished(root: Path) -> list[dict[str, Any]]:
     return list(jsonl.read(path)) if path.exists() else []
 
 
-def _done(root: Path) -> dict[str, dict[str, Any]]:
-    jsonl.cut_torn_line(root / LOG)
-    return {row["digest"]: row for row in finished(root)}
+def _done(stages: Sequence[Stage], places: Places, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The lines of stages by their digests, up to one that was left out and whose path is here now."""
+    jsonl.cut_torn_line(places.root / LOG)
+    done = {row["digest"]: row for row in finished(places.root)}
+    due = (
+        i for i, name in enumerate(names) if "left_out" in done.get(name, ()) and _can_run(stages[i], places)
+    )
+    for name in names[next(due, len(names)) :]:
+        done.pop(name, None)
+    return done
+
+
+def _can_run(stage: Stage, places: Places) -> bool:
+    return not stage.needs or Path(places.root, *places.fill(stage.needs)).exists()
 
 
 def _run(stage: Stage, title: str, places: Places, device: str) -> Mapping[str, Any]:
-    if stage.needs and not Path(places.root, *places.fill(stage.needs)).exists():
+    if not _can_run(stage, places):
         console.say(f"{title}: skipped ({stage.needs} is missing)")
         return {"left_out": f"{stage.needs} is not here", "seconds": 0.0, "cpu_seconds": 0.0}
     console.say(f"\n{title}\n$ rulewright {stage.run}")

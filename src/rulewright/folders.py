@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from rulewright.errors import RulewrightError, UsageError
+from rulewright import console
+from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.locks import Lock
 
 
@@ -45,6 +46,24 @@ def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[]
     except OSError as error:
         raise cannot_write(folder, error.strerror or str(error)) from error
     return True
+
+
+def files_below(folder: Path, skipped: Container[str]) -> Iterator[Path]:
+    """The files below a folder, or a file itself, in order: without links, and what lies in folders of these
+    names. A folder that cannot be read is named.
+    """
+    if folder.is_file():
+        yield folder
+        return
+    try:
+        inside = sorted(path for path in folder.iterdir() if not path.is_symlink())
+    except OSError as error:
+        console.say(f"left out: {folder}: {why(error)}")
+        return
+    yield from (path for path in inside if path.is_file())
+    for path in inside:
+        if path.is_dir() and path.name not in skipped:
+            yield from files_below(path, skipped)
 
 
 def require_writable(folder: Path) -> None:

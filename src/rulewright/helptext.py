@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import tyro
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from rulewright import console
 
@@ -89,8 +90,8 @@ def options(cls: type[BaseModel], defaults: Mapping[str, Any]) -> Iterator[HelpO
     for name, field in sorted(cls.model_fields.items(), key=lambda item: item[0] in SHARED):
         if file_only(field):
             continue
-        default = defaults.get(name, tyro.MISSING)
-        required = default is tyro.MISSING or default is tyro.MISSING_NONPROP
+        default = defaults.get(name, PydanticUndefined)
+        required = default is PydanticUndefined
         positional = is_positional(field)
         flag = flag_name(name, field)
         if positional:
@@ -124,12 +125,15 @@ def metavar(name: str, field: FieldInfo) -> str:
     return f"{word} ..." if many == 1 and not word.endswith("...") else " ".join([word] * max(many, 1))
 
 
-def expected(cls: type[BaseModel], name: str) -> str:
-    """What a field's value must be, for a message: `a whole number`."""
-    field = cls.model_fields[name]
-    inner, _ = _inner(_bare(field.annotation))
-    kinds = [_KINDS.get(word, word) for word in _words(inner)]
-    return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
+def expected(cls: type[BaseModel], name: str) -> list[str]:
+    """What a field's value must be, for a message: one of some words, or `a whole number`."""
+    inner, _ = _inner(_bare(cls.model_fields[name].annotation))
+    return [_KINDS.get(word, word) for word in _words(inner)]
+
+
+def n_values(field: FieldInfo) -> int:
+    """How many values an option takes: 0 a single one, 1 any number, else just so many."""
+    return _inner(_bare(field.annotation))[1]
 
 
 def is_switch(field: FieldInfo) -> bool:

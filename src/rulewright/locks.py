@@ -47,7 +47,9 @@ class Lock:
         Raises:
             UsageError: another process holds it, with who and since when.
         """
-        path = target.parent.resolve() / f".{target.name}.lock"
+        # One name for all spellings of a target, and for links to it.
+        real = Path(os.path.realpath(target))
+        path = real.parent / f".{real.name}.lock"
         mine = _held.get(path)
         if mine is not None and mine._release.alive:
             return mine

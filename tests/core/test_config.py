@@ -73,7 +73,7 @@ def test_all_mistakes_of_a_file_at_once(tmp_path: Path) -> None:
         (["gamma"], "no choice 'gamma'"),
         ([], "missing SOURCE"),
         (["alpha", "--rate", "fast"], "--rate: expected a number, got 'fast'"),
-        (["alpha", "--rate", "-1"], "greater than 0 (got -1.0)"),
+        (["alpha", "--rate", "-1"], "--rate: must be greater than 0 (got -1)"),
         (["alpha", "--config"], "--config expects a value"),
         (["alpha", "--seed"], "--seed expects a value"),
         (["alpha", "--config", "nowhere.yaml"], "no such configuration file"),

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from rulewright.demo import Places, Stage, digests, remove, run_stages
+from rulewright.demo import Places, Stage, digests, finished, owed, remove, run_stages
 from rulewright.errors import RulewrightError, UsageError
 
 
@@ -77,6 +77,20 @@ def test_what_may_fail_and_what_is_not_here_do_not_end_the_job(places: Places) -
     )
     assert "left_out" in rows[1]
     assert rows[2]["name"] == "version"
+
+
+def test_a_stage_that_was_left_out_runs_once_its_path_is_there_and_what_follows_again(
+    places: Places, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stages = [SHOW_VERSION, Stage(name="b", run="--version", needs="{start}/late"), SHOW_TABLE]
+    run_stages(stages, places)
+    run_stages(stages, places)
+    assert capfd.readouterr().err.count("already done") == 3
+    (places.start / "late").touch()
+    assert [stage.name for stage in owed(stages, places)] == ["b", "table"]
+    rows = run_stages(stages, places)
+    assert capfd.readouterr().err.count("already done") == 1
+    assert "left_out" not in rows[1] and finished(places.root) == rows
 
 
 def test_another_job_in_the_same_folder_is_refused(places: Places) -> None:

@@ -62,6 +62,18 @@ def test_the_holder_is_named_and_a_kill_frees_the_lock(
         Lock.take(target)
 
 
+@pytest.mark.parametrize("spelled", ["x/.", "y/../x", "link", "x/../link"])
+def test_another_spelling_of_a_folder_is_the_same_lock(
+    spelled: str, tmp_path: Path, holder: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("x")
+    holder(tmp_path / "x")
+    with pytest.raises(UsageError, match="another run is writing it"):
+        Lock.take(Path(f"{tmp_path}/{spelled}"))
+
+
 def test_waiting_ends_when_the_holder_does(
     tmp_path: Path, holder: Callable[[Path], subprocess.Popen[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:

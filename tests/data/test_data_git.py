@@ -13,6 +13,9 @@ from types import SimpleNamespace
 import pytest
 
 from rulewright.cli import main
+from rulewright.data import inputs, readers
+from rulewright.data.settings import IngestConfig
+from rulewright.data.sources import SOURCES
 
 Ingest = Callable[..., int]
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -284,6 +287,18 @@ def test_what_is_no_repository_is_refused(
     assert told[kind] in capsys.readouterr().err
 
 
+def test_commits_that_come_during_a_run_are_of_the_next(repository: Repository) -> None:
+    config = IngestConfig(source="git", allow_licenses=("mit",))
+    found = inputs.find(SOURCES["git"], [str(repository.path)], config)
+    before = found.facts()
+    repository.commit("Set x to five in this file", a_DOT_py="x = 5\n")
+    (unit,) = found.units()
+    assert [item.value["subject"] for item in readers.items(unit) if isinstance(item.value, dict)] == [
+        "Start the project with all of its files"
+    ]
+    assert found.facts() == before
+
+
 def test_agentpack_reads_files_from_clones(
     repository: Repository, tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
 ) -> None:
@@ -315,9 +330,26 @@ def test_agentpack_takes_one_change_in_several_files(
     row = {"event_id": "1", "agent": "a", "repo": "Acme/Tool", "sha": made.git("rev-parse", "HEAD").strip(),
            "description": "Call it get_item", "patch": made.git("show", "--format=", "HEAD")}  # fmt: skip
     shutil.copytree(made.path, root)
-    path = lay.write(tmp_path / "a.jsonl", [row, {**row, "patch": "nothing"}])
+    path = lay.write(tmp_path / "a.jsonl", [row])
     assert ingest("agentpack", "--input", path, "--clones", tmp_path / "root") == 0
     records = lay.records(out, "agentpack")
     assert sorted(r.metadata.path for r in records) == ["m0.py", "m1.py"]
     assert {tuple(r.tags) for r in records} == {("agent:a", "several_files")}
-    assert [r["reason"] for r in lay.rejects(out, "agentpack")] == ["no_file"]
+
+
+@pytest.mark.parametrize("name", ["a b.py", "café.py", 'say "x".py'])
+def test_agentpack_finds_a_file_whose_name_a_patch_quotes(
+    name: str, tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    (tmp_path / "clones" / "Acme").mkdir(parents=True)
+    made = Repository(tmp_path / "clones" / "Acme" / "Tool")
+    for code in ("x = 1\n", "x = 2\n"):
+        made.commit("Set x", LICENSE=MIT, **{name.replace(".", "_DOT_"): code})
+    gone = made.git("rev-parse", "HEAD^").strip()
+    row = {"event_id": "1", "agent": "a", "repo": "Acme/Tool", "sha": made.git("rev-parse", "HEAD").strip(),
+           "description": "Set x to 2", "patch": made.git("show", "--format=", "HEAD")}  # fmt: skip
+    path = lay.write(tmp_path / "a.jsonl", [row, {**row, "sha": gone}, {**row, "sha": "0" * 40}])
+    assert ingest("agentpack", "--input", path, "--clones", tmp_path / "clones") == 0
+    (record,) = lay.records(out, "agentpack")
+    assert (record.metadata.path, record.pre, record.post) == (name, "x = 1\n", "x = 2\n")
+    assert [r["reason"] for r in lay.rejects(out, "agentpack")] == ["missing_blob", "missing_blob"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rulewright.data.drafts import Drop
 from rulewright.engine.parsing import parse
 from rulewright.errors import UsageError
 from rulewright.synth import sources, windows
@@ -107,7 +108,7 @@ def test_groups_are_packages_and_licences_come_from_package_json(tmp_path: Path)
 def test_unusable_files_say_why(raw: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "f.py").write_bytes(raw)
     (file,) = sources.find([tmp_path / "f.py"], ["python"])
-    assert sources.read(file) == sources.Unusable(reason)
+    assert sources.read(file) == Drop(reason)
 
 
 def test_windows_line_ends_and_marks_are_taken_off(tmp_path: Path) -> None:

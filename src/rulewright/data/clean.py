@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import compress
 from operator import ne
 from typing import Any, Final
 
-from rulewright.data import licenses
+from rulewright.data import licenses, windows
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 from rulewright.data.settings import IngestConfig
@@ -124,6 +125,23 @@ def _drop(draft: Draft, instruction: str, pre: str, post: str, config: IngestCon
     if "generated" in head.lower() and (found := _GENERATED_TEXT.search(head)):
         return Drop("generated", f"it says {found.group()[:60]!r}")
     return None
+
+
+def cut_to_window(draft: Draft, config: IngestConfig) -> Draft | Drop:
+    """Cut a draft to the window around its change, if the options ask for it. A small file stays whole."""
+    if not config.window or max(len(draft.pre), len(draft.post)) <= config.max_window_chars:
+        return draft
+    pre, post = text_of(draft.pre), text_of(draft.post)
+    if pre == post or not pre.strip() or not post.strip():
+        return draft  # cleaning says what is wrong with it
+    by_path = language_of_path(draft.path)
+    language = by_path if by_path != "other" else draft.language
+    window = windows.cut(pre, post, language, config.max_window_chars)
+    if window is None:
+        return Drop("no_window", f"the change spans more than {config.max_window_chars:,} characters")
+    place = {"start_line": window.start_line, "end_line": window.end_line, "kind": window.kind}
+    extra = {**draft.extra, "provenance": {"window": place}}
+    return replace(draft, pre=window.pre, post=window.post, tags=(*draft.tags, "window"), extra=extra)
 
 
 def same_lines(old: list[str], new: list[str]) -> bool:

@@ -157,6 +157,8 @@ def _checked(config: IngestConfig) -> Source:
         )
     if config.name in SOURCES and config.name != source.name and SOURCES[config.name].evaluation_only:
         raise UsageError(f"--name {config.name}: is the name of an evaluation set", "choose another name")
+    if config.name == "summary":
+        raise UsageError("--name summary: is the name of the page on all sources", "choose another name")
     for pair in config.columns:
         ours, equals, theirs = pair.partition("=")
         if not equals or not theirs or ours not in _COLUMNS:

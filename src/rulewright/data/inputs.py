@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -65,10 +66,10 @@ class Files:
 
 @dataclass(frozen=True)
 class Repositories:
-    """Local git repositories; the history that HEAD has."""
+    """Local git repositories; the history that HEAD had when the run began."""
 
     paths: list[Path]
-    heads: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, str]
 
     def units(self) -> Iterator[readers.Unit]:
         return readers.number(piece for path in self.paths for piece in self._pieces(path))
@@ -76,8 +77,9 @@ class Repositories:
     def _pieces(self, path: Path) -> Iterator[readers.Unit]:
         from rulewright.data.sources import git
 
-        known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path)}
-        rows = ({**row, **known} for row in git.commits(path))
+        head = self.heads[str(path)]
+        known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path, head)}
+        rows = ({**row, **known} for row in git.commits(path, head))
         return readers.packed(str(path), rows, n_rows=_COMMITS_PER_UNIT)
 
     def stamps(self) -> dict[str, str]:
@@ -86,7 +88,7 @@ class Repositories:
     def facts(self) -> Facts:
         from rulewright.data.sources import git
 
-        dates = [git.date_of(path) for path in self.paths]
+        dates = [git.date_of(Path(path), head) for path, head in self.heads.items()]
         return Facts(
             version=store.combined(self.heads),
             license="",
@@ -103,15 +105,19 @@ class FolderRows:
     license: str
     rows: Callable[[tuple[Path, ...]], Iterator[dict[str, Any]]]
 
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for row in self.rows(self.paths):
+            digest.update(json.dumps(row, sort_keys=True).encode())
+        return digest.hexdigest()
+
     def units(self) -> Iterator[readers.Unit]:
         place = str(self.paths[0])
         return readers.number(readers.packed(place, self.rows(self.paths), n_rows=_ROWS_PER_UNIT))
 
     def stamps(self) -> dict[str, str]:
-        digest = hashlib.sha256()
-        for row in self.rows(self.paths):
-            digest.update(json.dumps(row, sort_keys=True).encode())
-        return {", ".join(map(str, self.paths)): digest.hexdigest()}
+        return {", ".join(map(str, self.paths)): self._digest}
 
     def facts(self) -> Facts:
         stamps = self.stamps()

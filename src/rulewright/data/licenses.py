@@ -7,6 +7,7 @@ users can allow more.
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -93,15 +94,16 @@ def first_known(texts: Iterable[str]) -> str:
     return next((found for found in map(of_text, texts) if found != UNKNOWN), "")
 
 
-def of_package(file: Path, root: Path) -> str:
-    """What the `package.json` nearest above a file, and inside of its repository, states; else nothing."""
-    for folder in file.parents:
-        described = folder / "package.json"
-        text = described.read_text(encoding="utf-8", errors="replace") if described.is_file() else ""
-        stated = re.search(r'^  "license": "([^"]+)"', text, re.MULTILINE)
-        if stated or folder == root:
-            return normalize(stated[1]) if stated else ""
-    return ""
+@functools.lru_cache(maxsize=100_000)
+def of_package(folder: Path, root: Path) -> str:
+    """What the `package.json` of a folder, or of the nearest one above it in `root`, states; else nothing."""
+    try:
+        stated = json.loads((folder / "package.json").read_bytes()).get("license")
+    except (OSError, ValueError, AttributeError):
+        stated = None
+    if isinstance(stated, str) and stated:
+        return normalize(stated)
+    return "" if folder in (root, folder.parent) else of_package(folder.parent, root)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -105,6 +105,8 @@ class _Maker:
             yield Drop("not_text", f"{strange[0]} holds {type(row[strange[0]]).__name__}, expected text")
             return
         for draft in self._normalize(row, self._job.config):
+            if isinstance(draft, Draft) and not self._source.evaluation_only:
+                draft = clean.cut_to_window(draft, self._job.config)
             yield self._checked(draft)
 
     def _checked(self, draft: Draft | Drop) -> _Made | Drop:

@@ -119,7 +119,7 @@ class Stream:
         """The files of each small commit, newest first."""
         from rulewright.data.drafts import Drop
         from rulewright.data.settings import IngestConfig
-        from rulewright.data.sources import git
+        from rulewright.data.sources import git, kinds
 
         name, license = git.name_of(repository), git.license_at(repository) or "unknown"
         config = IngestConfig(source="git")
@@ -134,7 +134,7 @@ class Stream:
                          "source": f"git:{name or repository.resolve().name}", "license": license,
                          "group": name or repository.resolve().name,
                          "id": f"{row['commit'][:12]}:{draft.path}", "commit": row["commit"],
-                         "alone": git.UNLIKE not in draft.tags}  # fmt: skip
+                         "alone": kinds.UNLIKE not in draft.tags}  # fmt: skip
                 problem = _problem(found)
                 if problem:
                     self._exclude(f"{repository}@{row['commit'][:12]}", problem)

@@ -106,10 +106,11 @@ def choose(candidates: Sequence[ShardRow], max_share: float, per_edit: int, limi
     drawn = sorted(unique, key=lambda candidate: uniform(candidate.id))
     choice.cap, choice.cap_reason, fit = _bound(drawn, of_limit, max_share)
     capped = [candidate for candidate in unique if candidate.id in fit]
-    _count(choice, "over the cap of its template", len(unique) - len(capped))
+    choice.dropped["over the cap of its template"] = len(unique) - len(capped)
     if limit and len(capped) > limit:
-        _count(choice, "over the limit asked for", len(capped) - limit)
-        capped = sorted(capped, key=lambda c: uniform(c.id))[:limit]
+        choice.dropped["over the limit asked for"] = len(capped) - limit
+        capped = [candidate for candidate in drawn if candidate.id in fit][:limit]
+    choice.dropped = +choice.dropped  # without those that are none
     choice.kept = {(c.shard, c.line) for c in capped}
     return choice
 
@@ -117,11 +118,6 @@ def choose(candidates: Sequence[ShardRow], max_share: float, per_edit: int, limi
 def cap(share: float, limit: int) -> int:
     """How many of `limit` records one template may have."""
     return max(1, int(share * limit))
-
-
-def _count(choice: ChosenRows, reason: str, n: int) -> None:
-    if n:
-        choice.dropped[reason] += n
 
 
 def _bound(drawn: Sequence[ShardRow], of_limit: int, share: float) -> tuple[int, str, set[str]]:

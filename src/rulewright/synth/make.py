@@ -142,13 +142,10 @@ class Maker:
         action = self._verified(found.pre, found.rules, code.text)
         if action is None:
             return None
-        self._made[source.name] += 1
         number, say = self._speech.choose(source.words, found.slots, rng)
         say = self._speech.dress(say, source.words.reason, found.pre, code.text, rng)
-        return MadeEdit(
-            (source.name,), source.family, "single", say, found.pre, code.text, action,
-            found.sites, found.candidates or found.sites, number, source.template is None,
-        )  # fmt: skip
+        places = found.sites, found.candidates or found.sites
+        return self._made_of([source], "single", (number, say), found.pre, code.text, action, places)
 
     def _multi(
         self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
@@ -174,15 +171,10 @@ class Maker:
         if action is None:
             return None
         says = [self._speech.choose(source.words, found.slots, rng) for source, found in steps]
-        for source, _ in steps:
-            self._made[source.name] += 1
-        return MadeEdit(
-            tuple(source.name for source, _ in steps), "multi", "multi",
-            self._speech.join([say for _, say in says], rng), text, code.text, action,
-            sum(found.sites for _, found in steps),
-            sum(found.candidates or found.sites for _, found in steps),
-            says[0][0], any(source.template is None for source, _ in steps),
-        )  # fmt: skip
+        say = self._speech.join([say for _, say in says], rng)
+        sources, made = zip(*steps, strict=True)
+        places = sum(one.sites for one in made), sum(one.candidates or one.sites for one in made)
+        return self._made_of(sources, "multi", (says[0][0], say), text, code.text, action, places)
 
     def _scoped(
         self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
@@ -211,44 +203,18 @@ class Maker:
             outside = name == "test" or rng.random() < 0.4
             within = {span(site) for site in by_scope[name]}
             stays = [site for site in sites if (span(site) in within) == outside]
-            edit = self._scoped_edit(source, template, code, (name, outside), sites, stays, rng)
-            if edit is not None:
-                return edit
+            pre, post = (_degrade_at(template, code.text, some) for some in (sites, stays))
+            if pre is None or post is None:
+                self._drop("scoped: inverse does not apply")
+                continue
+            action = self._verified(pre, (_limited(template.forward, self.language, name, outside),), post)
+            if action is None:
+                continue
+            number, say = self._speech.choose(source.words, {}, rng)
+            say = self._speech.scope(say, name, outside, rng)
+            places = len(sites) - len(stays), len(sites)
+            return self._made_of([source], "scoped", (number, say), pre, post, action, places)
         return None
-
-    def _scoped_edit(
-        self,
-        source: EditSource,
-        template: Codemod,
-        code: instances.Code,
-        scope: tuple[str, bool],
-        sites: list[SgNode],
-        stays: list[SgNode],
-        rng: random.Random,
-    ) -> MadeEdit | None:
-        name, outside = scope
-        pre = _degrade_at(template, code.text, sites)
-        post = _degrade_at(template, code.text, stays)
-        if pre is None or post is None:
-            self._drop("scoped: inverse does not apply")
-            return None
-        own = template.forward["rule"]
-        named = {"field": "name", "regex": "^test" if name == "test" else f"^{regex_escape(name)}$"}
-        kinds = [{"kind": kind} for kind in _SCOPES[self.language]]
-        inside = {"inside": {"any": kinds, "has": named, "stopBy": "end"}}
-        extra: dict[str, Any] = {"not": inside} if outside else inside
-        limited = {"all": [dict(own), extra]} if set(own) & set(extra) else {**own, **extra}
-        rule = {**template.forward, "rule": limited}
-        action = self._verified(pre, (rule,), post)
-        if action is None:
-            return None
-        self._made[source.name] += 1
-        number, say = self._speech.choose(source.words, {}, rng)
-        say = self._speech.scope(say, name, outside, rng)
-        return MadeEdit(
-            (source.name,), source.family, "scoped", say, pre, post, action,
-            len(sites) - len(stays), len(sites), number, False,
-        )  # fmt: skip
 
     def _negative(
         self, order: Sequence[EditSource], code: instances.Code, rng: random.Random
@@ -260,21 +226,20 @@ class Maker:
             action = Action(self.language, (source.template.forward,))
             if judge(action, code.text).verdict is not Verdict.NO_MATCH:
                 continue
-            number, say = self._speech.choose(source.words, {}, rng)
-            return MadeEdit(
-                (source.name,),
-                source.family,
-                "negative",
-                say,
-                code.text,
-                code.text,
-                action,
-                0,
-                0,
-                number,
-                False,
-            )
+            told = self._speech.choose(source.words, {}, rng)
+            return self._made_of([source], "negative", told, code.text, code.text, action, (0, 0))
         return None
+
+    def _made_of(
+        self, sources: Sequence[EditSource], shape: Shape, told: tuple[int, str],
+        pre: str, post: str, action: Action, places: tuple[int, int],
+    ) -> MadeEdit:  # fmt: skip
+        if shape != "negative":
+            self._made.update(source.name for source in sources)
+        family = sources[0].family if len(sources) == 1 else "multi"
+        instance = any(source.template is None for source in sources)
+        names = tuple(source.name for source in sources)
+        return MadeEdit(names, family, shape, told[1], pre, post, action, *places, told[0], instance)
 
     def _verified(self, pre: str, rules: Sequence[Rule], post: str) -> Action | None:
         """The action, if it leads from `pre` to `post` in every respect."""
@@ -291,6 +256,17 @@ class Maker:
 
     def _drop(self, reason: str) -> None:
         self.dropped[reason] += 1
+
+
+def _limited(rule: Rule, language: Language, name: str, outside: bool) -> Rule:
+    """A rule for what lies in the functions and classes of a name (`test`: that begin so), or outside."""
+    own = rule["rule"]
+    named = {"field": "name", "regex": "^test" if name == "test" else f"^{regex_escape(name)}$"}
+    kinds = [{"kind": kind} for kind in _SCOPES[language]]
+    inside = {"inside": {"any": kinds, "has": named, "stopBy": "end"}}
+    extra: dict[str, Any] = {"not": inside} if outside else inside
+    limited = {"all": [dict(own), extra]} if set(own) & set(extra) else {**own, **extra}
+    return {**rule, "rule": limited}
 
 
 def from_template(template: Codemod) -> EditSource:

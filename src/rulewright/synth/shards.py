@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from rulewright import console, jsonl
 from rulewright.actions import render_action
+from rulewright.data.drafts import Drop
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, Sibling, Split, record_id
 from rulewright.data.splits import Fractions, split_of, uniform
 from rulewright.engine.parsing import parse
@@ -48,6 +49,9 @@ class Batch:
     number: int
     files: tuple[SourceFile, ...]
 
+    def path(self, folder: Path) -> Path:
+        return folder / f"{self.number:05}.jsonl"
+
 
 def plan(files: Sequence[SourceFile], seed: int) -> list[Batch]:
     """Cut the files, shuffled by hash, into shards of about equal size.
@@ -66,11 +70,6 @@ def plan(files: Sequence[SourceFile], seed: int) -> list[Batch]:
     if batch:
         shards.append(Batch(len(shards), tuple(batch)))
     return shards
-
-
-def path_of(folder: Path, shard: Batch) -> Path:
-    """Path of the candidates of a shard."""
-    return folder / f"{shard.number:05}.jsonl"
 
 
 def make_all(
@@ -95,7 +94,7 @@ def make_all(
     with console.progress("synth: shards", len(shards)) as bar, closing(results):
         for shard, counts in zip(shards, results, strict=True):
             made.update(counts)
-            paths.append(path_of(folder, shard))
+            paths.append(shard.path(folder))
             bar.advance(records=f"{made.total():,}")
             if len(paths) % _WAVE == 0 and enough(made):
                 break
@@ -108,29 +107,26 @@ def make_one(task: tuple[Batch, Path, SynthConfig, int]) -> dict[str, int]:
     The last line is not a record: it counts what was made and dropped.
     """
     shard, folder, config, most = task
-    path = path_of(folder, shard)
+    path = shard.path(folder)
     if path.exists():
         return dict(last_line(path)["made"])
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
     dropped: Counter[str] = Counter()
     makers: dict[Language, Maker] = {}
-    seen: set[str] = set()
     for file in shard.files:
         text = sources.read(file)
-        if isinstance(text, sources.Unusable):
+        if isinstance(text, Drop):
             dropped[f"file: {text.reason}"] += 1
             continue
         if file.language not in makers:
             makers[file.language] = _maker(file.language, config, most)
         for row in _records(file, text, makers[file.language], config):
-            if row["metadata"]["id"] not in seen:
-                seen.add(row["metadata"]["id"])
-                rows.append(row)
+            rows.setdefault(row["metadata"]["id"], row)
     for maker in makers.values():
         dropped.update(maker.dropped)
-    edits = [row["metadata"]["provenance"] for row in rows if "negative" not in row["tags"]]
+    edits = [row["metadata"]["provenance"] for row in rows.values() if "negative" not in row["tags"]]
     made = dict(sorted(Counter(edit["templates"][0] for edit in edits).items()))
-    jsonl.write(path, [*rows, {"made": made, "dropped": dict(sorted(dropped.items()))}])
+    jsonl.write(path, [*rows.values(), {"made": made, "dropped": dict(sorted(dropped.items()))}])
     return made
 
 
@@ -203,7 +199,12 @@ def _records(file: SourceFile, text: str, maker: Maker, config: SynthConfig) -> 
                     maker.dropped["asked of its file often enough"] += 1
                 elif limits.fit(edit.pre) and len(edit.instruction) <= limits.max_chars * 2:
                     asked.update(questions)
-                    yield _record(edit, file, window, kind, split, config, _copy(edit, names, config))
+                    copy = None
+                    if config.siblings and edit.shape != "negative":
+                        # Drawn for itself, so that it changes nothing else.
+                        own = random.Random(f"{config.seed} {edit.pre}")
+                        copy = renamed(edit.action, edit.pre, edit.post, names, own)
+                    yield _record(edit, file, window, kind, config, copy)
                 else:
                     maker.dropped["pre too long"] += 1
 
@@ -226,20 +227,11 @@ def held_group(template: str, split: Split) -> str:
     return next(name for name in names if split_of(name) == split)
 
 
-def _copy(edit: MadeEdit, names: Sequence[str], config: SynthConfig) -> Sibling | None:
-    """The edit with other names; drawn for itself, so that it changes nothing else."""
-    if not config.siblings or edit.shape == "negative":
-        return None
-    rng = random.Random(f"{config.seed} {edit.pre}")
-    return renamed(edit.action, edit.pre, edit.post, names, rng)
-
-
 def _record(
     edit: MadeEdit,
     file: SourceFile,
     window: windows.Cut,
     kind: str,
-    split: Split,
     config: SynthConfig,
     copy: Sibling | None,
 ) -> dict[str, Any]:
@@ -274,4 +266,4 @@ def _record(
         instruction=edit.instruction, pre=edit.pre, post=edit.post, language=file.language,
         tags=tags, metadata=metadata,
     )  # fmt: skip
-    return {**record.model_dump(exclude_none=True), "split": split}
+    return {**record.model_dump(exclude_none=True), "split": split_of(file.group)}

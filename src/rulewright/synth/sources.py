@@ -6,23 +6,21 @@ order, whatever the folders are called elsewhere. Nothing is parsed here.
 
 from __future__ import annotations
 
-import json
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from rulewright import console
-from rulewright.errors import UsageError, why
+from rulewright.data import licenses
+from rulewright.data.drafts import Drop
+from rulewright.errors import UsageError
+from rulewright.folders import files_below
 from rulewright.languages import Language, language_of_path
 from rulewright.synth.kinds import GroupBy
 
 MAX_FILE_BYTES: Final = 400_000
-_SKIPPED_FOLDERS: Final = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache"}
-)
+_SKIPPED: Final = frozenset({".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".mypy_cache"})
 _ROOT_MARKS: Final = (
     "package.json",
     "pyproject.toml",
@@ -45,13 +43,6 @@ class SourceFile:
     language: Language
     group: str
     license: str
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """A file that gives nothing, and why."""
-
-    reason: str
 
 
 def standard_library() -> Path:
@@ -87,7 +78,7 @@ def find(
         is_library = folder.resolve() == library.resolve()
         named = folder.resolve() if folder.is_dir() else folder.resolve().parent
         label = "stdlib" if is_library else named.name
-        for path in _walk(folder, skip_site_packages=is_library):
+        for path in files_below(folder, _SKIPPED | ({"site-packages"} if is_library else set())):
             language = language_of_path(path)
             if language not in wanted or path.name.endswith(_DECLARATIONS) or ".min." in path.name:
                 continue
@@ -100,30 +91,12 @@ def find(
                     name,
                     language,
                     name if group_by == "file" else _package(folder, inner, label),
-                    license_name or ("psf-2.0" if is_library else _license_of(path.parent, folder)),
+                    license_name
+                    or ("psf-2.0" if is_library else licenses.of_package(path.parent, folder))
+                    or licenses.UNKNOWN,
                 ),
             )
     return sorted(files.values(), key=lambda file: file.name)
-
-
-def _walk(folder: Path, skip_site_packages: bool) -> Iterator[Path]:
-    if folder.is_file():
-        yield folder
-        return
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError as error:
-        console.say(f"left out: {folder}: {why(error)}")
-        return
-    for path in inside:
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            if path.name in _SKIPPED_FOLDERS or (skip_site_packages and path.name == "site-packages"):
-                continue
-            yield from _walk(path, skip_site_packages)
-        elif path.is_file():
-            yield path
 
 
 def _package(folder: Path, inner: Path, label: str) -> str:
@@ -143,41 +116,25 @@ def _package(folder: Path, inner: Path, label: str) -> str:
     return f"{label}/{Path(parts[0]).stem}"
 
 
-@lru_cache(maxsize=100_000)
-def _license_of(folder: Path, top: Path) -> str:
-    described = folder / "package.json"
-    if described.is_file():
-        try:
-            named = json.loads(described.read_text(encoding="utf-8")).get("license")
-        except (OSError, ValueError, AttributeError):
-            named = None
-        if isinstance(named, str) and named:
-            return named.lower()
-    if folder == top or folder.parent == folder:
-        return "unknown"
-    return _license_of(folder.parent, top)
-
-
-def read(file: SourceFile) -> str | Unusable:
+def read(file: SourceFile) -> str | Drop:
     r"""Read a file as UTF-8 with `\n` line ends, or say why it is of no use here."""
     try:
-        size = file.path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            return Unusable("too large")
+        if file.path.stat().st_size > MAX_FILE_BYTES:
+            return Drop("too large")
         text = file.path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        return Unusable("not UTF-8")
+        return Drop("not UTF-8")
     except OSError:
-        return Unusable("unreadable")
+        return Drop("unreadable")
     if not text.strip():
-        return Unusable("empty")
+        return Drop("empty")
     if "\0" in text:
-        return Unusable("binary")
+        return Drop("binary")
     if "ast-grep-ignore" in text:
-        return Unusable("holds suppression comments")
+        return Drop("holds suppression comments")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if "\r" in text or "\f" in text:
-        return Unusable("odd line ends")
+        return Drop("odd line ends")
     if max(map(len, text.split("\n"))) > 2_000:
-        return Unusable("minified or generated")
+        return Drop("minified or generated")
     return text

@@ -137,20 +137,16 @@ def _rule(entry: Mapping[str, Any], side: str, fix: Any) -> Rule:
     # The `rule` of one side: given in full, or the pattern with its context and exceptions.
     matcher = entry.get(f"{side}_rule")
     if matcher is None:
-        matcher = {"pattern": pattern(entry[side], entry.get("context"), entry.get("selector"))}
+        pattern = entry[side]
+        if entry.get("context") and entry.get("selector"):
+            pattern = {"context": entry["context"].replace("%s", pattern), "selector": entry["selector"]}
+        matcher = {"pattern": pattern}
     unless = entry.get(f"{side}_unless")
     rule: dict[str, Any] = {"rule": {**matcher, "not": unless} if unless is not None else dict(matcher)}
     for key, field in (("where", "constraints"), ("transform", "transform")):
         if entry.get(f"{side}_{key}"):
             rule[field] = entry[f"{side}_{key}"]
     return {**rule, "fix": fix}
-
-
-def pattern(text: str, context: str | None = None, selector: str | None = None) -> str | dict[str, str]:
-    """A pattern, inside a context where it does not parse as meant by itself."""
-    if context is None or selector is None:
-        return text
-    return {"context": context.replace("%s", text), "selector": selector}
 
 
 def _from_row(row: Mapping[str, Any], place: str) -> Codemod:

@@ -92,8 +92,9 @@ def cut(
         if window is None:
             continue
         # Two neighbors in one window: what "only in f" needs.
-        if kind == "function" and chosen and rng.random() < PAIRED_RATE:
-            pair = _pair(lines, chosen[-1], (first, last), language, limits)
+        paired = kind == "function" and chosen and rng.random() < PAIRED_RATE
+        if paired and _is_pair(lines, chosen[-1], (first, last)):
+            pair = _window(lines, chosen[-1][0], last, language, limits)
             if pair is not None:
                 windows[-1], chosen[-1] = pair, (chosen[-1][0], last)
                 continue
@@ -110,15 +111,10 @@ def _window(lines: list[str], first: int, last: int, language: Language, limits:
     return Cut(piece, first + 1) if fits else None
 
 
-def _pair(
-    lines: list[str], one: tuple[int, int], other: tuple[int, int], language: Language, limits: WindowLimits
-) -> Cut | None:
-    """One window for two neighbors of the same depth with only blank lines between them."""
-    between = lines[one[1] + 1 : other[0]]
+def _is_pair(lines: list[str], one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two neighbors are of the same depth, with only blank lines between them."""
     depths = [len(lines[row]) - len(lines[row].lstrip()) for row in (one[0], other[0])]
-    if depths[0] != depths[1] or any(line.strip() for line in between):
-        return None
-    return _window(lines, one[0], other[1], language, limits)
+    return depths[0] == depths[1] and not any(line.strip() for line in lines[one[1] + 1 : other[0]])
 
 
 def _statements(

@@ -16,7 +16,6 @@ from rulewright.data.clean import canonical_repo, group_of, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
-from rulewright.data.sources.cutting import cut_to_window
 from rulewright.languages import normalize_language
 
 # Ours to the usual names, tried in order.
@@ -75,21 +74,18 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     if isinstance(instruction, Drop):
         return [instruction]
     return [
-        cut_to_window(
-            Draft(
-                instruction=instruction,
-                pre=value["pre"],
-                post=value["post"],
-                group=group,
-                language=normalize_language(_text(value["language"]) or config.language),
-                license=license,
-                path=path,
-                repo=repo,
-                commits=tuple(filter(None, commit.split(","))),
-                tags=(*tags, *marks),
-                extra=_action(value["action"] or known.get("action")),
-            ),
-            config,
+        Draft(
+            instruction=instruction,
+            pre=value["pre"],
+            post=value["post"],
+            group=group,
+            language=normalize_language(_text(value["language"]) or config.language),
+            license=license,
+            path=path,
+            repo=repo,
+            commits=tuple(filter(None, commit.split(","))),
+            tags=(*tags, *marks),
+            extra=_action(value["action"] or known.get("action")),
         )
     ]
 

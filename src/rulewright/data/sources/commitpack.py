@@ -9,7 +9,6 @@ from rulewright.data.clean import canonical_repo, group_of, names_in
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row
-from rulewright.data.sources.cutting import cut_to_window
 from rulewright.languages import normalize_language
 
 
@@ -24,15 +23,16 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
     old_file, new_file = str(row.get("old_file") or ""), str(row.get("new_file") or "")
     commit = str(row.get("commit") or "")
     repo = canonical_repo(names_in(row.get("repos")))
-    draft = Draft(
-        instruction=instruction,
-        pre=str(row.get("old_contents") or ""),
-        post=str(row.get("new_contents") or ""),
-        group=group_of(config, repo, new_file, commit),
-        language=normalize_language(str(row.get("lang") or "")),
-        license=str(row.get("license") or config.license),
-        path=new_file or old_file,
-        repo=repo,
-        commits=(commit,) if commit else (),
-    )
-    return [cut_to_window(draft, config)]
+    return [
+        Draft(
+            instruction=instruction,
+            pre=str(row.get("old_contents") or ""),
+            post=str(row.get("new_contents") or ""),
+            group=group_of(config, repo, new_file, commit),
+            language=normalize_language(str(row.get("lang") or "")),
+            license=str(row.get("license") or config.license),
+            path=new_file or old_file,
+            repo=repo,
+            commits=(commit,) if commit else (),
+        )
+    ]

@@ -20,11 +20,10 @@ from typing import IO, Any, Final
 
 from rulewright import console
 from rulewright.data import licenses, messages
-from rulewright.data.clean import canonical_repo, group_of
+from rulewright.data.clean import canonical_repo
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import Row, kinds
-from rulewright.data.sources.cutting import cut_to_window
 from rulewright.errors import RulewrightError, UsageError, why
 from rulewright.languages import language_of_path
 
@@ -35,8 +34,8 @@ _SAFE: Final = (
 _MAX_BLOB_BYTES: Final = 2_000_000
 MAX_FILES: Final = 200
 """Files of one commit that are looked at."""
-SEVERAL, UNLIKE = "several_files", "unlike_others"
-"""Tags of an edit that is one of several of its commit, and of one that is not like the others."""
+Side = str | Drop | None
+"""The text of a file; why it cannot be read; or that there is none."""
 
 
 def _environment() -> dict[str, str]:
@@ -96,9 +95,9 @@ def head_of(repo: Path) -> str:
     return _git(repo, "rev-parse", "HEAD").stdout.decode().strip()
 
 
-def date_of(repo: Path) -> int:
-    """When HEAD was committed, in seconds since 1970."""
-    return int(_git(repo, "log", "-1", "--format=%ct", "HEAD").stdout.decode().strip() or 0)
+def date_of(repo: Path, revision: str) -> int:
+    """When a commit was made, in seconds since 1970."""
+    return int(_git(repo, "log", "-1", "--format=%ct", revision).stdout.decode().strip() or 0)
 
 
 def name_of(repo: Path) -> str:
@@ -113,12 +112,12 @@ def name_of(repo: Path) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def license_at(repo: Path) -> str:
-    """The license in a repository's license file at HEAD; empty if there is none."""
-    listed = _git(repo, "ls-tree", "--name-only", "--full-tree", "HEAD").stdout
+def license_at(repo: Path, revision: str = "HEAD") -> str:
+    """The license in a repository's license file; empty if there is none."""
+    listed = _git(repo, "ls-tree", "--name-only", "--full-tree", revision).stdout
     names = listed.decode("utf-8", "replace").split("\n")
     files = sorted(n for n in names if re.match(r"(licen[sc]e|copying|unlicense)", n, re.IGNORECASE))
-    blobs = (_git(repo, "cat-file", "blob", f"HEAD:{file}").stdout for file in files)
+    blobs = (_git(repo, "cat-file", "blob", f"{revision}:{file}").stdout for file in files)
     return licenses.first_known(blob.decode("utf-8", "replace") for blob in blobs)
 
 
@@ -174,7 +173,7 @@ _EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 def changed(
     repo: Path, revisions: Sequence[str], staged: bool = False
-) -> Iterator[tuple[str, str, str | Drop | None, str | Drop | None]]:
+) -> Iterator[tuple[str, str, Side, Side]]:
     """Every file that `git diff` with these revisions shows: path, status, text before, text after.
 
     One with a new name has the status `R`, and the new path; a submodule the status `S`.
@@ -210,11 +209,11 @@ def changed(
         yield file["path"], file["status"], _of_blob(repo, file["old_blob"]), new
 
 
-def _of_blob(repo: Path, name: str) -> str | Drop | None:
+def _of_blob(repo: Path, name: str) -> Side:
     return reader_of(str(repo)).read(name) if name.strip("0") else None
 
 
-def _in_tree(repo: Path, name: str) -> str | Drop | None:
+def _in_tree(repo: Path, name: str) -> Side:
     path = repo / name
     if path.is_symlink() or not path.is_file():
         return None
@@ -224,8 +223,8 @@ def _in_tree(repo: Path, name: str) -> str | Drop | None:
         return Drop("undecodable", why(error))
 
 
-def commits(repo: Path) -> Iterator[dict[str, Any]]:
-    """Yield every non-merge commit; newest first, as git walks.
+def commits(repo: Path, revision: str = "HEAD") -> Iterator[dict[str, Any]]:
+    """Yield every non-merge commit that a revision has behind it; newest first, as git walks.
 
     Rows hold `commit, subject, path, n_files, files`; `files` has `path, status, old_blob, new_blob`
     of each file that was changed, and `path` is that of the only one.
@@ -235,7 +234,7 @@ def commits(repo: Path) -> Iterator[dict[str, Any]]:
     """
     command = [
         "git", *_SAFE, "-C", str(repo), "log", "--no-merges", "--no-renames", "--raw", "--abbrev=40",
-        "-z", "--format=%H%x00%B", "--no-ext-diff", "--no-textconv", "HEAD",
+        "-z", "--format=%H%x00%B", "--no-ext-diff", "--no-textconv", revision,
     ]  # fmt: skip
     with subprocess.Popen(
         command,
@@ -328,56 +327,38 @@ def normalize(row: Row, config: IngestConfig, every: bool = False) -> Sequence[D
     Args:
         row: as `commits` gives it, with `repository`, `repo` and `license`.
         config: of the ingest, with what the source decides.
-        every: give the files, too, that make another change than most; tagged `UNLIKE`.
+        every: give the files, too, that make another change than most; tagged `kinds.UNLIKE`.
     """
     instruction = candidate(row, config)
     if isinstance(instruction, Drop):
         return [instruction]
     files = [file for file in row["files"] if _readable(file)]
     reader = reader_of(str(row["repository"]))
-    sides = [_sides(reader, file) for file in files]
-    if len(files) == 1:
-        return [_draft(row, files[0], sides[0], instruction, config)]
-    read = [(file, side) for file, side in zip(files, sides, strict=True) if not isinstance(side, Drop)]
-    same = kinds.alike([side for _, side in read])
-    if not any(same) and not every:
-        return [Drop("multi_file", f"{row['n_files']} files, no change that two of them share")]
-    return [
-        _draft(row, file, side, instruction, config, (SEVERAL,) if is_same else (SEVERAL, UNLIKE))
-        for (file, side), is_same in zip(read, same, strict=True)
-        if is_same or every
-    ]
-
-
-def _sides(reader: BlobReader, file: Row) -> tuple[str, str] | Drop:
-    old = reader.read(str(file["old_blob"]))
-    new = reader.read(str(file["new_blob"]))
-    return old if isinstance(old, Drop) else new if isinstance(new, Drop) else (old, new)
-
-
-def _draft(
-    row: Row,
-    file: Row,
-    sides: tuple[str, str] | Drop,
-    instruction: str,
-    config: IngestConfig,
-    tags: tuple[str, ...] = (),
-) -> Draft | Drop:
-    if isinstance(sides, Drop):
-        return sides
-    path, repo = str(file["path"]), str(row["repo"])
-    draft = Draft(
+    sides = [(file["path"], reader.read(file["old_blob"]), reader.read(file["new_blob"])) for file in files]
+    repo = str(row["repo"])
+    about = Draft(
         instruction=instruction,
-        pre=sides[0],
-        post=sides[1],
-        group=group_of(config, repo, path),
+        pre="",
+        post="",
+        group="",
         license=config.license or str(row["license"]),
-        path=path,
         repo=repo,
         commits=(str(row["commit"]),),
-        tags=tags,
     )
-    return cut_to_window(draft, config)
+    return drafts(about, sides, config, every)
+
+
+def drafts(
+    about: Draft, sides: Sequence[tuple[str, Side, Side]], config: IngestConfig, every: bool = False
+) -> Sequence[Draft | Drop]:
+    """The files of one commit as drafts (`kinds`), or why there is none."""
+    edits = [(path, old, new) for path, old, new in sides if isinstance(old, str) and isinstance(new, str)]
+    if found := kinds.drafts(about, edits, len(sides), config, every):
+        return found
+    if len(sides) > 1:
+        return [Drop("multi_file", f"{len(sides)} files, no change that two of them share")]
+    unread = [side for _, *both in sides for side in both if isinstance(side, Drop)]
+    return [*unread, Drop("not_modified", "the file is new, or removed")][:1]
 
 
 class BlobReader:
@@ -430,11 +411,3 @@ class BlobReader:
 def reader_of(repo: str) -> BlobReader:
     """The blob reader of a repository, one per process."""
     return BlobReader(repo)
-
-
-def blob_at(repo: Path, revision: str, path: str) -> str | None:
-    """A file's text at a revision, or `None` if it does not exist or is not UTF-8."""
-    if "\n" in path or "\n" in revision:
-        return None
-    text = reader_of(str(repo)).read(f"{revision}:{path}")
-    return None if isinstance(text, Drop) else text

@@ -10,6 +10,7 @@ import random
 from collections import defaultdict
 from typing import Final
 
+from rulewright.data.drafts import Drop
 from rulewright.data.splits import split_of
 from rulewright.evaluation.rulebench.items import BenchItem, Fixer, items_of
 from rulewright.mining.inputs import EditRow
@@ -38,7 +39,7 @@ def items(rate: float) -> list[BenchItem]:
     noops: dict[Fixer, list[str]] = defaultdict(list)
     for file in sources.find([sources.standard_library()], ["python"]):
         text, split = sources.read(file), split_of(file.group)
-        if isinstance(text, sources.Unusable) or split == "train":
+        if isinstance(text, Drop) or split == "train":
             continue
         rng = random.Random(file.name)
         usable = {name for name in kept if held_out(name, rate) == split}
