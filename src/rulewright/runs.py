@@ -7,7 +7,6 @@ complete.
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 import subprocess
@@ -96,7 +95,7 @@ class RunDir:
             (path / "result.json").unlink(missing_ok=True)  # first: what is half removed is not done
             clear()
             run.clear()
-        values = _values(config)
+        values = config.model_dump(mode="json")
         if not (run.path / "run.json").exists():
             facts = {
                 "command": shlex.join(["rulewright", *sys.argv[1:]]),
@@ -141,7 +140,7 @@ class RunDir:
 
     def _require_same(self, config: RunConfig, digests: Mapping[str, str]) -> None:
         earlier = jsonl.read_object(self.path / "config.json", _DAMAGED)
-        was, now = map(_by_key, (earlier, _values(config)))
+        was, now = map(_by_key, (earlier, config.model_dump(mode="json")))
         keys = sorted(key for key in set(was) | set(now) if not config.is_free(key))
         differ = [key for key in keys if was.get(key) != now.get(key)]
         if differ:
@@ -195,19 +194,6 @@ class RunDir:
     def result(self) -> dict[str, Any]:
         """What the finished run found."""
         return jsonl.read_object(self.path / "result.json", _DAMAGED)
-
-
-def _values(config: RunConfig) -> dict[str, Any]:
-    """A configuration as it is written to `config.json`.
-
-    Raises:
-        UsageError: a name in it cannot be written: it is not UTF-8.
-    """
-    try:
-        values: dict[str, Any] = json.loads(config.model_dump_json())
-    except ValueError as error:
-        raise UsageError("a path or name is not UTF-8, and a run cannot note it", "rename it") from error
-    return values
 
 
 def _by_key(config: Mapping[str, Any]) -> dict[str, Any]:

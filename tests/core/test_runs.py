@@ -46,9 +46,11 @@ def test_a_used_folder_is_refused_with_three_ways_out(tmp_path: Path) -> None:
     assert all(way in caught.value.hint for way in ("--resume", "--overwrite", "another folder"))
 
 
-def test_a_name_that_cannot_be_noted_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not UTF-8"):
-        RunDir.open(tmp_path / "run", Settings(name="caf\udce9.jsonl"))
+def test_a_name_that_is_no_utf_8_is_noted_and_compared(tmp_path: Path) -> None:
+    RunDir.open(tmp_path, Settings(name="caf\udce9.jsonl"))
+    RunDir.open(tmp_path, Settings(name="caf\udce9.jsonl", resume=True))
+    with pytest.raises(UsageError, match=r"name: was 'caf\\udce9.jsonl', now 'caf\\udce8.jsonl'"):
+        RunDir.open(tmp_path, Settings(name="caf\udce8.jsonl", resume=True))
 
 
 @pytest.mark.parametrize("name", ["config.json", "run.json", "result.json"])

@@ -311,12 +311,14 @@ def test_impossible_options_are_refused_and_touch_nothing(
     assert lay.bytes_of(out) == before
 
 
+@pytest.mark.parametrize("by_name", [False, True])
 def test_a_file_whose_name_is_no_utf_8_is_read_and_resumed(
-    out: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace
+    out: Path, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, by_name: bool
 ) -> None:
     folder = tmp_path / "in"
     written = lay.write(folder / "a.jsonl", [lay.commit_row(1)])
-    written.rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jsonl"))
-    assert ingest("commitpackft", "--input", folder) == 0
-    assert ingest("commitpackft", "--input", folder, "--resume") == 0
+    file = written.rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jsonl"))
+    given = file if by_name else folder
+    assert ingest("commitpackft", "--input", given) == 0
+    assert ingest("commitpackft", "--input", given, "--resume") == 0
     assert len(lay.records(out, "commitpackft")) == 1
