@@ -43,7 +43,7 @@ class RunConfig(Protocol):
     def is_free(self, key: str) -> bool:
         """Whether a run may be continued with another value of a key."""
 
-    def model_dump_json(self) -> str: ...
+    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
 
 
 class RunDir:

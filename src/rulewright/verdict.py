@@ -91,8 +91,8 @@ class Place:
     in_import: bool = False
     """Whether it is an import, or stands in one."""
     role: str = ""
-    """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `value`), or whose it
-    is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`); else nothing."""
+    """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `generic`, `value`),
+    or whose it is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`)."""
 
     def touches(self, lines: Container[int]) -> bool:
         """Whether any of some lines (from 1) is one that it covers."""

@@ -324,9 +324,11 @@ KIT = (named("old_kit"), "kit")
         ([OLD, ONE], "old(1)\nx = one\n", "fresh(1)\nx = two\n", {0, 1}),
         ([OLD], "old(1)\nstay()\nx = one\n", "fresh(1)\nstay()\nx = two\n", {0}),
         ([OLD], "old(one)\n", "fresh(two)\n", set()),
-        # A place that was left tells nothing; nor does a line that comes beside.
+        # A place that was left tells nothing; nor does a line that comes apart from it, or a blank one.
         ([OLD], "old(1)\nstay()\nold(3)\n", "fresh(1)\nstay()\nold(3)\n", {0}),
-        ([OLD], "stay()\nold(1)\n", "stay()\nnew_line()\nfresh(1)\n", {0}),
+        ([OLD], "stay()\nold(1)\n", "stay()\nnew_line()\nfresh(1)\n", set()),
+        ([OLD], "old(1)\nstay()\n", "fresh(1)\nnew_line()\nstay()\n", set()),
+        ([OLD], "old(1)\nstay()\n", "fresh(1)\n\nstay()\n", {0}),
         ([OLD], "stay()\nold(1)\na()\nb()\n", "stay()\nfresh(1)\na()\nnew_line()\nb()\n", {0}),
         # A use tells more than an import, where there is one.
         ([KIT], "import old_kit\n\nold_kit.f()\n", "import kit\n\nkit.f()\n", {0}),

@@ -45,6 +45,11 @@ _TEXTS = (
 _LONG_TEXTS = _TEXTS.replace("form\n", "form\n\nLONG = True\n", 1).replace(")\n\n", ", LONG)\n\n")
 _LONG_TEXTS = _LONG_TEXTS.replace("n))", "n), LONG)").replace("def b(it, LONG)", "def b(it)")
 
+_HUBS = (
+    "class A {\n    int a;\n    int b;\n\n    void F() {\n        Get(Settings.HubName);\n    }\n\n"
+    "    void G() {\n        Put(Settings.HubName, 3);\n    }\n}\n"
+)
+
 FAR = "b = 2\n" * 9
 """Lines between a change and what its diff does not show."""
 
@@ -162,6 +167,54 @@ POSSIBLE = {
         "class A {\n    int get()\n        throws FreshException {\n        return 1;\n    }\n}\n",
         "class B {\n    int set()\n        throws OldException {\n        return 2;\n    }\n}\n",
         "it is always a part of a larger change",
+    ),
+    "a line after which another one must come": Case(
+        ".py", "def f():\n    with catch_warnings(record=True):\n        go()\n",
+        "def f():\n    with catch_warnings():\n        simplefilter('ignore', OldWarning)\n        go()\n",
+        "with catch_warnings(record=True) as seen:\n    run(seen)\n",
+        "it is always a part of a larger change",
+    ),
+    "code that the change replaces in two ways": Case(
+        ".ts", "depth = Object.create(null);\nconst names: Names<T> = Object.create(null);\n",
+        "depth = {} as Depths;\nconst names: Names<T> = {};\n", "other = Object.create(null);\n",
+        "your change replaces the same in another way, too",
+    ),
+    "the definition of what comes in": Case(
+        ".py", "import rows\n\na = rows.of(1, sort=True)\nb = rows.of(2, sort=True)\n",
+        "import rows\n\na = rows.sorted_of(1)\nb = rows.sorted_of(2)\n",
+        "import rows\n\n\ndef sorted_of(it):\n    return rows.of(it, sort=True)\n",
+        "it is in the definition of `sorted_of`, which comes in",
+    ),
+    "a class of the language": Case(
+        ".py", "from typing import Callable\n\n\ndef f(a: Callable): ...\n\n\ndef g(b: Callable): ...\n",
+        "from kit import Hook\n\n\ndef f(a: Hook): ...\n\n\ndef g(b: Hook): ...\n",
+        "from typing import Callable\n\n\ndef h(c: Callable): ...\n",
+        "`Callable` may be anything elsewhere",
+    ),
+    "a class for which one of the language stands": Case(
+        ".java", "class A {\n    void f() { throw new OldException(1); }\n}\n",
+        "class A {\n    void f() { throw new RuntimeException(1); }\n}\n",
+        "class B {\n    void g() { throw new OldException(2); }\n}\n",
+        "`RuntimeException` may be anything elsewhere",
+    ),
+    "a type with arguments": Case(
+        ".ts", "let a: OldResult;\nlet b: OldResult;\n", "let a: FreshResult;\nlet b: FreshResult;\n",
+        "let c: OldResult<number>;\n", "it is a type with arguments there",
+    ),
+    "a type without arguments": Case(
+        ".ts", "let a: OldResult<T>;\nlet b: OldResult<U>;\n",
+        "let a: FreshResult<T>;\nlet b: FreshResult<U>;\n", "let c: OldResult;\n", "it is a type there",
+    ),
+    "a constant that the change adds to the class": Case(
+        ".cs", _HUBS,
+        _HUBS.replace("Settings.", "").replace("int a;", 'int a;\n    const string HubName = "a";'),
+        "class B {\n    void G() { Get(Settings.HubName); }\n}\n",
+        "nothing in the file imports or defines `HubName`",
+    ),
+    "a type made of types of the language": Case(
+        ".ts", "function f(key: any[]): void {}\nfunction g(key: any[]): void {}\n",
+        "function f(key: CacheKey): void {}\nfunction g(key: CacheKey): void {}\n",
+        "export type Rows = any[];\n", "`any[]` may be anything elsewhere",
     ),
     "a name that only the changed file defines": Case(
         ".py", _TEXTS, _LONG_TEXTS, "import form\n\nform.text_of(that)\n",
@@ -306,6 +359,11 @@ def test_what_the_change_does_not_show_is_not_written(
 
 
 SURE = {
+    "a variable that is named as the member that comes in": Case(
+        ".rb", "a = f(node.arguments.last)\nb = g(x.arguments.last)\n",
+        "a = f(node.last_argument)\nb = g(x.last_argument)\n",
+        "last_argument = node.arguments.last\n", "last_argument = node.last_argument\n",
+    ),
     "a call where what always changes with it is": Case(
         ".py", _MODES, _NEW_MODES, "x = db.find_rows(OldMode.ALL, 3)\n", "x = db.load_rows(Mode.ALL, 3)\n",
     ),

@@ -45,9 +45,8 @@ _MAKES: Final = frozenset(
         "struct_expression",
     }
 )  # fmt: skip
-_OF_ONE: Final = grammars.MEMBERS | {
-    "generic_type", "generic_name", "qualified_type", "scoped_type_identifier", "user_type",
-}  # fmt: skip
+_GENERIC: Final = frozenset({"generic_type", "generic_name"})
+_OF_ONE: Final = grammars.MEMBERS | _GENERIC | {"qualified_type", "scoped_type_identifier", "user_type"}
 """A name with its qualifier or its arguments."""
 _OF_SEVERAL: Final = frozenset({"binary_operator", "binary_expression", "union_type", "tuple"})
 """What joins types in an annotation, or values in an expression."""
@@ -127,9 +126,11 @@ def _role(node: SgNode | None, language: Language) -> str:
     if _names_space(node):
         return "namespace"
     is_type = node.kind() == "type_identifier"
+    has_arguments = False
     parent = node.parent()
     while parent is not None and parent.kind() in _OF_ONE:
         is_type |= "type" in parent.kind()
+        has_arguments |= parent.kind() in _GENERIC
         first = parent.children()[0]
         if first == node and parent.kind() in grammars.MEMBERS:
             break
@@ -152,7 +153,7 @@ def _role(node: SgNode | None, language: Language) -> str:
     if _BASES.search(kind) or (above is not None and above.kind() == "class_definition"):
         return "base"
     is_type |= "type" in kind or parent.field("type") == node
-    return "type" if is_type else "value"
+    return "value" if not is_type else "generic" if has_arguments else "type"
 
 
 def _in_package(parent: SgNode) -> bool:

@@ -30,6 +30,7 @@ ROLES: Final[Mapping[str, str]] = {
     "base": "it is inherited from there",
     "new": "an object of it is made there",
     "type": "it is a type there",
+    "generic": "it is a type with arguments there",
     "value": "it is a value there",
     "namespace": "it is a part of a namespace there",
 }
@@ -274,17 +275,21 @@ def _is_telling(code: str) -> bool:
 
 def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:
     """Standalone names that rules add and that the changed files define, or imported already."""
-    if language not in _SEEN_BY_IMPORT:
+    if language not in _SEEN_BY_IMPORT or not rules:
         return frozenset()
-    sides = [(_free_names(old_text(one)), _free_names(new_text(one))) for one in rules]
-    come = {name for old, new in sides for name in new - old}
-    # A class of the same package needs no import.
-    come = {name for name in come if language not in ("java", "csharp") or not name[:1].isupper()}
+    made, _ = places_of(Action(language, tuple(rules), mode="rule"), changes)
+    come = {name for place in made for name in _free_names(place.new) - _free_names(place.old)}
     trees = [Tree(change.post, language) for change in changes] if come else []
+    kinds = {name: [one.kind() for tree in trees for one in tree.definitions(name)] for name in come}
     imported = {one.name for change in changes if come for one in imports.bindings(change.pre, language)}
-    return frozenset(name for name in come if name in imported or any(tree.defines(name) for tree in trees))
+    # A class of the same package needs no import.
+    is_class = _CLASS.search if language in ("java", "csharp") else lambda kind: None
+    return frozenset(
+        name for name in come if name in imported or any(not is_class(kind) for kind in kinds[name])
+    )
 
 
+_CLASS: Final = re.compile(r"class|interface|struct|enum|record|delegate")
 _SEEN_BY_IMPORT: Final = frozenset({"python", "javascript", "typescript", "tsx", "java", "csharp"})
 """Languages in which a file must import what another file defines."""
 

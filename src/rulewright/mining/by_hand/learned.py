@@ -180,6 +180,19 @@ class LearnedRules:
             place: doubts_of[place] or "whether the file uses what it brings is not said" for place in found
         }
 
+    def recursive(self, sure: Sequence[Place], before: str, language: Language) -> dict[Place, str]:
+        """Doubts about places in the definition of what comes in there: it would use itself."""
+        found: dict[Place, str] = {}
+        for name in sorted({name for place in sure for name in place.come if name in before}):
+            is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
+            for node in Tree(before, language).definitions(name):
+                lines = range(node.range().start.line + 1, node.range().end.line + 2)
+                is_variable = _VARIABLE.search(node.kind()) is not None
+                inside = [place for place in sure if name in place.come and place.touches(lines)]
+                inside = [place for place in inside if not is_variable or is_free(place.new)]
+                found |= dict.fromkeys(inside, f"it is in the definition of `{name}`, which comes in")
+        return found
+
     def misused_name(self, before: str, after: str, language: Language) -> str:
         """Why a file would still use a name after the change removed its import; else empty."""
         removed = self.removed.get(language, frozenset())
@@ -203,6 +216,10 @@ class LearnedRules:
     def _current_lines(self) -> Callable[[Change], tuple[set[int], set[int]]]:
         """Lines (from 1) of a file as it is now: shown unchanged by the diff, and changed."""
         return cache(_current_lines)
+
+
+_VARIABLE: Final = re.compile(r"assign|declarator|variable|property|field|short_var|let_|(?:const|var)_spec$")
+"""Node kinds of definitions of variables: a member of that name may be another thing."""
 
 
 def _current_lines(change: Change) -> tuple[set[int], set[int]]:

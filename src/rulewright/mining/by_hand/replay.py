@@ -183,8 +183,12 @@ def places_and_wrong_lines(
     )
     pre, post, now = (difftext.rows(text) for text in (change.pre, change.post, done.text))
     ranges = difftext.changed(pre, now)
-    others = (line for a0, a1, _, _ in difftext.changed(now, post) for line in range(a0, a1))
-    return done.places, {difftext.old_line(line, ranges) + 1 for line in others}
+    others = difftext.changed(now, post)
+    wrong = {difftext.old_line(line, ranges) + 1 for a0, a1, _, _ in others for line in range(a0, a1)}
+    # Where only new lines are missing, the lines in whose place the person wrote them are wrong.
+    missing = {line for a0, a1, b0, b1 in others if a0 == a1 for line in range(b0, b1) if post[line].strip()}
+    hunks = ((a0, a1) for a0, a1, b0, b1 in difftext.changed(pre, post) if missing & {*range(b0, b1)})
+    return done.places, wrong.union(*(range(a0 + 1, a1 + 1) for a0, a1 in hunks))
 
 
 def with_their_hunks(lines: set[int], change: Change) -> set[int]:

@@ -16,10 +16,9 @@ from rulewright.actions.action import Action, Rule
 from rulewright.actions.rule_file import documents_of, joined
 from rulewright.actions.visit import regex_escape
 from rulewright.languages import Language
-from rulewright.mining.by_hand import doubts, idempotence
+from rulewright.mining.by_hand import doubts, idempotence, replay
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
-from rulewright.mining.by_hand.replay import Missing, completing_rules
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.grading import TIERS
 from rulewright.mining.rules import callees, guards, imports
@@ -95,6 +94,7 @@ def graded_rules(
     for_imports = [
         LearnedRule(documents_of(_action([rule], language))[0], "train", _OF_IMPORT) for rule in of_imports
     ]
+    made = _doubt_contradicted(made, changes)
     made = _doubt_parts(made, for_imports, changes, language)
     made = _with_safe_edits(made, independent, changes)
     return _as_their_uses([*made, *for_imports], len(forms), language)
@@ -112,7 +112,7 @@ def _forms(
     language: Language,
 ) -> list[_Forms]:  # fmt: skip
     """The rules with their guards, as far as they make as much of the change as without."""
-    missing = Missing(changes, language)
+    missing = replay.Missing(changes, language)
     plain = guards.uses_first(found, language)
     guarded = guards.with_import_guards(plain, language)
     if guarded != plain and missing(guarded) > missing(plain):
@@ -169,6 +169,29 @@ def _with_safe_edits(
     return made
 
 
+def _doubt_contradicted(rules: Sequence[LearnedRule], changes: Sequence[Change]) -> list[LearnedRule]:
+    """The rules; of tier `literal` those that put in names where another rule takes the same out for others.
+
+    Which of the two a place needs, something else there decides.
+    """
+    action = action_of(rules)
+    sides = [set[tuple[tuple[str, ...], tuple[str, ...]]]() for _ in rules]
+    for place in replay.places_of(action, changes)[0] if action is not None else ():
+        if place.gone and not place.in_import:
+            sides[place.rule].add((place.gone, place.come))
+    made = list(rules)
+    for number, one in enumerate(rules):
+        others = [side for other, known in enumerate(sides) if other != number for side in known]
+        is_other = any(
+            come and gone == old and come != new for gone, come in sides[number] for old, new in others
+        )
+        if one.tier == "train" and is_other:
+            made[number] = replace(
+                one, tier="literal", reason="your change replaces the same in another way, too"
+            )
+    return made
+
+
 def _doubt_parts(
     rules: Sequence[LearnedRule], for_imports: Sequence[LearnedRule], changes: Sequence[Change],
     language: Language,
@@ -184,7 +207,7 @@ def _doubt_parts(
         action = action_of([*sure, *for_imports])
         if action is None:
             return made
-        right = {number for change in changes for number in completing_rules(action, change)}
+        right = {number for change in changes for number in replay.completing_rules(action, change)}
         weak = [
             one
             for number, one in enumerate(sure)

@@ -30,8 +30,10 @@ def why_vague(rule: Rule) -> str:
             return "it asks for no name"
     if is_about_text(rule) and re.fullmatch(r"[\"':]?[a-z]+[\"']?", old):
         return "a word in quotes may mean anything elsewhere"
-    if is_type(old):
+    if terms(old) and all(map(is_type, terms(old))):
         return f"`{old}` may be anything elsewhere"
+    if of_language := _CLASSES & {old, new}:
+        return f"`{min(of_language)}` may be anything elsewhere"
     if re.fullmatch(r"\$\w+\??\.\w+", old) and variables(old) == variables(new) == {new}:
         return "what it drops is a member, and what it is of may be anything"
     return ""
@@ -64,6 +66,13 @@ _TYPES: Final = frozenset(
     """.split()  # noqa: SIM905  (a list of so many words reads worse)
 )
 """Types that code of every kind uses."""
+_CLASSES: Final = frozenset(
+    """
+    Callable Error Exception Function Iterable Iterator Mapping Promise RuntimeError RuntimeException
+    Sequence Throwable TypeError ValueError
+    """.split()  # noqa: SIM905  (a list of so many words reads worse)
+)
+"""Classes of the language: where one of them stands for a class of the project, each place decides."""
 _NUMBER: Final = re.compile(
     r"(?:[iuf]|u?int|float)(?:8|16|32|64|128|size)|U?(?:Int|Long|Short|Byte)|Float|Double"
 )

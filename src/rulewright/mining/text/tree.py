@@ -278,13 +278,17 @@ class Tree:
 
     def defines(self, name: str) -> bool:
         """Whether the code defines a function, class, field or variable of this name anywhere."""
-        found = self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}})
-        holders = ((node, parent) for node in found if (parent := node.parent()) is not None)
-        return any(
-            grammars.UNNAMED_ROLES.get((parent.kind(), node.kind())) == "name"
-            or (_DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left")))
-            for node, parent in holders
-        )
+        return any(self.definitions(name))
+
+    def definitions(self, name: str) -> Iterator[SgNode]:
+        """The nodes that define a function, class, field or variable of this name."""
+        for node in self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}}):
+            parent = node.parent()
+            if parent is not None and (
+                grammars.UNNAMED_ROLES.get((parent.kind(), node.kind())) == "name"
+                or (_DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left")))
+            ):
+                yield parent
 
     def has_local(self, name: str) -> bool:
         """Whether a function declares a variable of this name, or it is a type parameter."""
