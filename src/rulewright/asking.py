@@ -42,8 +42,6 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Tried:
-    """One answer and its outcome."""
-
     sample: int
     attempt: int
     text: str
@@ -69,8 +67,6 @@ class Cost:
 
 @dataclass
 class Asked:
-    """Every answer in order, and what they took."""
-
     tried: list[Tried] = field(default_factory=list)
     spent: Cost = field(default_factory=Cost)
 

@@ -358,5 +358,4 @@ def overview() -> str:
 
 
 def _line(name: str, about: str, margin: int) -> str:
-    """A name, and beside it what it is, wrapped."""
     return console.wrap(about, f"  {name:<{margin}}", " " * (margin + 2))

@@ -53,7 +53,6 @@ def ask(question: str) -> str | None:
 
 
 def say_all(lines: Iterable[str]) -> None:
-    """Print lines for the user, one after another."""
     for line in lines:
         say(line)
 

@@ -50,7 +50,6 @@ class ReportLine(NamedTuple):
 
 
 def _line(what: str, value: str, good: bool, otherwise: Verdict, fix: str) -> ReportLine:
-    """A line that needs no fix where all is well."""
     return ReportLine(what, value, "ok") if good else ReportLine(what, value, otherwise, fix)
 
 

@@ -104,7 +104,6 @@ def stages(job: SeededRun, measured: Sequence[Measured], base: Path, root: Path)
 
 
 def shared_stages(lines: Sequence[str], base: Path) -> list[Stage]:
-    """What is made once, before the jobs that read it."""
     return [Stage(name="data of several methods", run=_fill(line, {"base": str(base)})) for line in lines]
 
 

@@ -159,11 +159,9 @@ class RunDir:
             )
 
     def facts(self) -> dict[str, Any]:
-        """What `run.json` holds."""
         return jsonl.read_object(self.path / "run.json", _DAMAGED)
 
     def log(self, **values: object) -> None:
-        """Append one line to `metrics.jsonl`."""
         if self._metrics is None:
             self._metrics = jsonl.Appender(self.path / "metrics.jsonl", sync=False)
         self._metrics.append(values)
@@ -192,7 +190,6 @@ class RunDir:
             self._lock.release()
 
     def result(self) -> dict[str, Any]:
-        """What the finished run found."""
         return jsonl.read_object(self.path / "result.json", _DAMAGED)
 
 

@@ -72,7 +72,6 @@ class TourAnswer:
 
 
 def read() -> Tour:
-    """The example of the package."""
     return Tour.model_validate(yaml12.load(EXAMPLE.read_text(encoding="utf-8")))
 
 

@@ -19,6 +19,7 @@ Config = TeacherConfig
 def run(config: TeacherConfig) -> int:
     """Ask, execute, write, and sum up."""
     from rulewright.teachers import job
+    from rulewright.teachers.srl_teacher import Spending
     from rulewright.teachers.tasks import read_tasks
 
     rejected: Counter[str] = Counter()
@@ -39,7 +40,7 @@ def run(config: TeacherConfig) -> int:
         else:
             console.say(console.counted("dry run, no request is sent", asked))
         return 0
-    spending = job.spending_of(config)
+    spending = Spending(config)
     counts = job.run(config, tasks, spending)
     if spending.why_stop:
         console.say(

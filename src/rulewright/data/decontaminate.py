@@ -88,14 +88,12 @@ class EvaluationIndex:
         return cls(names, tables)
 
     def save(self, path: Path) -> None:
-        """Write the index as one file."""
         arrays = {f"{kind}_{i}": array for kind, pair in self._tables.items() for i, array in enumerate(pair)}
         with jsonl.atomic(path) as stream:
             np.savez(stream, names=np.array(self.names), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
         with np.load(path) as held:
             tables = {kind: (held[f"{kind}_0"], held[f"{kind}_1"]) for kind in _TABLES}
             return cls([str(name) for name in held["names"]], tables)

@@ -58,7 +58,6 @@ class Ingested(BaseModel):
 
 
 def folder_of(out: Path, name: str) -> Path:
-    """The run directory of a source."""
     return out / ".index" / name
 
 
@@ -82,7 +81,6 @@ def others(out: Path, name: str) -> list[Ingested]:
 
 
 def published_mark(out: Path, name: str) -> Path:
-    """Path of the digest of the selection that a source's files contain."""
     return folder_of(out, name) / "published"
 
 

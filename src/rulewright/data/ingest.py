@@ -19,7 +19,7 @@ from rulewright.data import files, hub, index, inputs, pipeline, publish, reader
 from rulewright.data.decontaminate import EvaluationIndex
 from rulewright.data.index import Ingested
 from rulewright.data.settings import IngestConfig
-from rulewright.data.sources import SOURCES, Source
+from rulewright.data.sources import SOURCES, Source, smellycode
 from rulewright.data.splits import Fractions
 from rulewright.digests import file_sha256
 from rulewright.errors import UsageError, did_you_mean
@@ -49,7 +49,6 @@ class IngestPlan:
 
     @property
     def name(self) -> str:
-        """Of the output files."""
         return self.options.name
 
     def claim(self) -> RunDir:
@@ -76,6 +75,8 @@ def plan(config: IngestConfig) -> IngestPlan:
             "name": config.name or source.name,
             "license": config.license or source.license,
             "message_filter": config.message_filter or source.message_filter,
+            # A published layout has a column of instructions.
+            "fallback_instruction": "" if source.layouts else config.fallback_instruction,
             "window": (source.name == "git") if config.window is None else config.window,
         }
     )
@@ -120,8 +121,6 @@ def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
             n_units, n_kept = n_units + 1, n_kept + shard.n_kept
             bar.advance(shard.n_rows, kept=n_kept)
     if plan.source.tasks_only:
-        from rulewright.data.sources import smellycode
-
         path = config.out / "tasks" / f"{plan.name}.jsonl"
         rows = (item.value for unit in plan.inputs.units() for item in readers.items(unit))
         tasks_of = (smellycode.tasks(row) for row in rows if isinstance(row, dict))

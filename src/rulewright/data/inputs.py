@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from rulewright.data import files, readers, store
 from rulewright.data.index import Facts
 from rulewright.data.settings import IngestConfig
-from rulewright.data.sources import Source
+from rulewright.data.sources import SOURCES, Source, columns, fixtures, git, rules, smellycode
 from rulewright.digests import file_sha256
 from rulewright.errors import UsageError, few
 
@@ -42,8 +42,6 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Files:
-    """Data files."""
-
     paths: list[Path]
     revision: str = ""
 
@@ -75,8 +73,6 @@ class Repositories:
         return readers.number(piece for path in self.paths for piece in self._pieces(path))
 
     def _pieces(self, path: Path) -> Iterator[readers.Unit]:
-        from rulewright.data.sources import git
-
         head = self.heads[str(path)]
         known = {"repository": str(path), "repo": git.name_of(path), "license": git.license_at(path, head)}
         rows = ({**row, **known} for row in git.commits(path, head))
@@ -86,8 +82,6 @@ class Repositories:
         return dict(self.heads)
 
     def facts(self) -> Facts:
-        from rulewright.data.sources import git
-
         dates = [git.date_of(Path(path), head) for path, head in self.heads.items()]
         return Facts(
             version=store.combined(self.heads),
@@ -134,19 +128,13 @@ def find(source: Source, given: Sequence[str], config: IngestConfig, revision: s
         UsageError: one is absent, is not data, or has not the columns the source needs.
     """
     if source.name == "git":
-        from rulewright.data.sources import git
-
         repositories = [
             git.require_repository(inner) for path in given for inner in git.repositories_in(Path(path))
         ]
         return Repositories(repositories, {str(path): git.head_of(path) for path in repositories})
     if source.name == "smellycode" and len(given) == 1 and list(Path(given[0]).glob("*/SmellyUnannotated")):
-        from rulewright.data.sources import smellycode
-
         return FolderRows((Path(given[0]),), "mit", lambda paths: smellycode.rows_of(paths[0]))
     if source.name == "rules":
-        from rulewright.data.sources import rules
-
         absent = [path for path in given if not Path(path).exists()]
         if absent:
             raise UsageError(
@@ -154,8 +142,6 @@ def find(source: Source, given: Sequence[str], config: IngestConfig, revision: s
             )
         return FolderRows(tuple(map(Path, given)), "", rules.rows_of)
     if source.name == "fixtures":
-        from rulewright.data.sources import fixtures
-
         return FolderRows(tuple(map(Path, given)), "per row", fixtures.rows_of)
     if source.name == "agentpack" and not Path(config.clones or "-").is_dir():
         raise UsageError(
@@ -171,41 +157,36 @@ def find(source: Source, given: Sequence[str], config: IngestConfig, revision: s
 
 
 def _check_columns(source: Source, path: Path, mapping: Mapping[str, str]) -> None:
-    columns = files.columns_of(path)
+    names = files.columns_of(path)
     if source.name == "jsonl":
-        from rulewright.data.sources.columns import missing
-
-        if set(columns) >= _CANITEDIT:
+        if set(names) >= _CANITEDIT:
             raise UsageError(
                 f"{path}: this is CanItEdit, which is for evaluation only",
                 "use `rulewright ingest canitedit`: it goes to the test split and nowhere else",
             )
-        lacking = missing(columns, mapping)
-        if lacking and (what := files.rows_of_another_kind(columns)):
+        lacking = columns.missing(names, mapping)
+        if lacking and (what := files.rows_of_another_kind(names)):
             raise UsageError(f"{path}: {what[0]}; expected rows with an old and a new side", what[1])
         if lacking:
             raise UsageError(
-                f"{path}: the columns lack {'; '.join(lacking)}; it has {few(columns, 20)}",
+                f"{path}: the columns lack {'; '.join(lacking)}; it has {few(names, 20)}",
                 "say which column is which: --columns pre=THEIRS post=THEIRS instruction=THEIRS",
             )
         return
-    if any(layout <= set(columns) for layout in source.layouts):
+    if any(layout <= set(names) for layout in source.layouts):
         return
-    nearest = min(source.layouts, key=lambda layout: len(layout - set(columns)))
+    nearest = min(source.layouts, key=lambda layout: len(layout - set(names)))
     raise UsageError(
-        f"{path}: not the layout of {source.name}: it lacks {', '.join(sorted(nearest - set(columns)))}; "
-        f"there are {few(columns, 20)}",
-        _better_source(set(columns), path),
+        f"{path}: not the layout of {source.name}: it lacks {', '.join(sorted(nearest - set(names)))}; "
+        f"there are {few(names, 20)}",
+        _better_source(set(names), path),
     )
 
 
-def _better_source(columns: set[str], path: Path) -> str:
-    from rulewright.data.sources import SOURCES
-    from rulewright.data.sources.columns import missing
-
-    fits = [s.name for s in SOURCES.values() if any(layout <= columns for layout in s.layouts)]
+def _better_source(names: set[str], path: Path) -> str:
+    fits = [s.name for s in SOURCES.values() if any(layout <= names for layout in s.layouts)]
     if fits:
         return f"it looks like {' or '.join(fits)}"
-    if not missing(sorted(columns), {}):
+    if not columns.missing(sorted(names), {}):
         return f"it has an old and a new side: try `rulewright ingest jsonl --input {path}`"
     return "check that it is the file you mean, or map its columns with `rulewright ingest jsonl --columns …`"

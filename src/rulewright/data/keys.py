@@ -68,14 +68,12 @@ def arrays(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
 
 
 def save(path: Path, columns: Columns) -> None:
-    """Write columns one after another."""
     with whole(path) as stream:
         for name in COLUMNS:
             np.save(stream, columns[name], allow_pickle=False)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Map what `save` wrote."""
     found = {}
     with path.open("rb") as stream:
         for name in COLUMNS:

@@ -49,7 +49,6 @@ class MixEntry(BaseModel):
     """Only records whose `pre` and `post` together have at most so many characters; 0: no bound."""
 
     def takes(self, record: NormalizedRecord) -> bool:
-        """Whether a record belongs to this part."""
         return (
             all(tag in record.tags for tag in self.tags)
             and not any(tag in record.tags for tag in self.without_tags)

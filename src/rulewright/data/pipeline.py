@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rulewright.data import clean, keys, readers
+from rulewright.data import clean, keys, readers, verified
 from rulewright.data.decontaminate import EvaluationIndex, Overlap
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import SPLITS, NormalizedRecord
@@ -44,7 +44,6 @@ class IngestJob:
 
 
 def make_shard(task: tuple[readers.Unit, IngestJob]) -> Shard:
-    """Turn a unit into a shard, unless that is done already."""
     unit, job = task
     if shard_path(job.work, unit.number, "keys").exists():
         return read_summary(job.work, unit.number)
@@ -119,8 +118,6 @@ class _Maker:
         if isinstance(record, Drop):
             return record
         if record.metadata.action is not None:
-            from rulewright.data import verified
-
             record = verified.with_action(record, record.metadata.action)
             if isinstance(record, Drop):
                 return record

@@ -65,7 +65,6 @@ def publish(out: Path, newest: Ingested) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder for the time of a pass."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -112,7 +111,6 @@ class _Fates:
         return reason, f"as {choice.ids[better].decode()} of {choice.sources[owner].name}"
 
     def digest(self) -> str:
-        """A digest of all of it."""
         digest = hashlib.sha256(self.reasons.tobytes())
         for i in np.flatnonzero(self.reasons):
             digest.update("\0".join(self.told(int(i))).encode())
@@ -124,7 +122,6 @@ class _Fates:
 
 
 def _choose(out: Path, sources: Sequence[Ingested], folder: Path) -> _Choice:
-    """Choose among the records of all sources at once."""
     paths = [
         shard_path(index.folder_of(out, one.name), n, "keys") for one in sources for n in range(one.n_units)
     ]

@@ -74,13 +74,11 @@ def pieces(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Unit]:
 
 
 def number(found: Iterable[Unit]) -> Iterator[Unit]:
-    """Number the pieces."""
     for i, piece in enumerate(found):
         yield piece._replace(number=i)
 
 
 def items(unit: Unit) -> Iterator[InputRow]:
-    """Read the rows of a unit."""
     match unit.kind:
         case "range":
             with Path(unit.path).open("rb") as stream:

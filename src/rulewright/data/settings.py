@@ -73,7 +73,6 @@ class IngestConfig(StageConfig):
 
     @property
     def mapping(self) -> dict[str, str]:
-        """`columns`, ours to theirs."""
         return dict(pair.split("=", 1) for pair in self.columns)
 
     def is_free(self, key: str) -> bool:

@@ -15,8 +15,6 @@ from rulewright import jsonl
 
 @dataclass(frozen=True)
 class Shard:
-    """What became of a unit."""
-
     number: int
     path: str
     """Of the input file."""
@@ -37,7 +35,6 @@ def whole(path: Path) -> jsonl.atomic:
 
 
 def write_summary(work: Path, shard: Shard) -> None:
-    """Write the counts of a shard."""
     counts = {
         "path": shard.path, "rows": shard.n_rows, "kept": shard.n_kept,
         "dropped": shard.dropped, "flagged": shard.flagged,
@@ -47,7 +44,6 @@ def write_summary(work: Path, shard: Shard) -> None:
 
 
 def read_summary(work: Path, number: int) -> Shard:
-    """The counts of a finished shard."""
     facts = json.loads(shard_path(work, number, "counts").read_bytes())
     return Shard(
         number,

@@ -39,8 +39,6 @@ SIZE_EDGES: Final = (1, 2, 3, 5, 10, 20, 50, 100, 1_000_000)
 
 @dataclass
 class FileStats:
-    """What one split file holds."""
-
     path: str
     split: str
     source: str
@@ -64,7 +62,6 @@ class FileStats:
     ids: list[U64] = field(default_factory=list)
 
     def add(self, part: FileStats) -> None:
-        """Add what another piece of the file holds."""
         self.problems = (self.problems + part.problems)[:_LISTED]
         for name in _SUMMED:
             setattr(self, name, getattr(self, name) + getattr(part, name))
@@ -195,7 +192,6 @@ def _summary(folder: Path, files: list[FileStats]) -> dict[str, Any]:
 
 
 def _of(files: list[FileStats]) -> dict[str, Any]:
-    """Figures of several files together."""
 
     def total(name: str) -> Counter[Any]:
         return sum((getattr(f, name) for f in files), Counter[Any]())

@@ -47,17 +47,14 @@ def load(path: Path | str) -> Iterator[NormalizedRecord]:
 
 
 def split_path(out: Path, split: Split, source: str) -> Path:
-    """Path of the records of a source's split."""
     return out / split / f"{source}.jsonl"
 
 
 def metadata_path(out: Path, source: str) -> Path:
-    """Path of a source's metadata."""
     return out / f"{source}.metadata.json"
 
 
 def rejects_path(out: Path, source: str) -> Path:
-    """Path of the rejected rows, each with its reason."""
     return out / "rejects" / f"{source}.jsonl"
 
 

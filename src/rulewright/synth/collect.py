@@ -152,7 +152,6 @@ def _capped(drawn: Sequence[ShardRow], cap: int) -> tuple[set[str], Counter[str]
 
 
 def rows(paths: Sequence[Path], kept: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows that stay, in shard order."""
     for number, path in enumerate(paths):
         for line, row in enumerate(jsonl.read(path)):
             if (number, line) in kept:

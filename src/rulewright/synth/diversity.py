@@ -28,7 +28,6 @@ class Diversity:
         self.lengths: dict[str, list[int]] = {"pre tokens": [], "instruction tokens": [], "action tokens": []}
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count one record."""
         self.n += 1
         made = row["metadata"]["provenance"]
         self.templates.update(made["templates"])
@@ -69,7 +68,6 @@ class Diversity:
         }
 
     def page(self, splits: Mapping[str, int], negatives: int) -> str:
-        """The same as tables for people."""
         told = self.summary()
         split_text = ", ".join(f"{name} {n:,}" for name, n in splits.items())
         head = [

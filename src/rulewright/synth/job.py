@@ -48,7 +48,6 @@ class SynthPlan:
         return self.folder / "shards"
 
     def claim(self) -> RunDir:
-        """The run's folder: new, interrupted or finished."""
         inputs = {"templates and sources": self.version}
         return RunDir.open(
             self.folder, self.config, inputs, lambda: shutil.rmtree(self.made, ignore_errors=True)
@@ -88,7 +87,6 @@ def plan(config: SynthConfig) -> SynthPlan:
 
 
 def run(plan: SynthPlan, folder: RunDir) -> None:
-    """Make the shards that are not there yet, and of them the data set."""
     config, made = plan.config, plan.made
     batches = shards.plan(plan.files, config.seed)
     # The cap that will hold when `limit` is reached; `limit` where there is none.

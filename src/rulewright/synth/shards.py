@@ -157,7 +157,6 @@ def _maker(language: Language, config: SynthConfig, most: int) -> Maker:
 
 
 def family_names(config: SynthConfig) -> list[str]:
-    """Every family of edits that could be asked for."""
     static = {template.family for template in _templates(config.packaged, config.templates)}
     return sorted(static | (set(instances.FAMILIES) if config.packaged else set()))
 

@@ -75,7 +75,6 @@ class ModelTeacher:
         }
 
     def prompt(self, turn: Turn) -> list[Message]:
-        """The common action prompt for the current state of an episode."""
         task, style = turn.task, self._generator.style
         return action_prompt(task.instruction, turn.code, task.language, turn.state, turn.feedback, style)
 

@@ -18,7 +18,7 @@ from rulewright.state.state import count_tokens
 from rulewright.teachers.base import GoldTeacher, MinerTeacher, ModelTeacher, Teacher
 from rulewright.teachers.config import TeacherConfig
 from rulewright.teachers.metrics import tally
-from rulewright.teachers.srl_teacher import Collector, EpisodeLimits, Spending, collect
+from rulewright.teachers.srl_teacher import Collector, Spending, collect
 from rulewright.teachers.tasks import TeacherTask
 
 
@@ -36,13 +36,6 @@ def require_different_samples(config: TeacherConfig) -> None:
             "leave out --samples",
         )
     require_different("--samples", config.samples, config.temperature)
-
-
-def spending_of(config: TeacherConfig) -> Spending:
-    """The prices and bounds of a run, with nothing spent yet."""
-    return Spending(
-        config.max_usd, config.max_tokens, config.price_in_usd_per_mtok, config.price_out_usd_per_mtok
-    )
 
 
 def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending) -> Counter[str]:
@@ -63,7 +56,7 @@ def run(config: TeacherConfig, tasks: Sequence[TeacherTask], spending: Spending)
         collector = _collector(config, tasks, stack)
         if config.overwrite:
             out.unlink(missing_ok=True)
-        episodes = collect(collector, tasks, out, config.samples, config.batch_size, spending)
+        episodes = collect(collector, tasks, config, spending)
         with console.progress("episodes", len(tasks) * config.samples) as bar:
             for episode in episodes:
                 if episode.failed:
@@ -90,8 +83,7 @@ def _collector(config: TeacherConfig, tasks: Sequence[TeacherTask], stack: ExitS
 
         sandbox = stack.enter_context(open_sandbox())
     engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
-    limits = EpisodeLimits(config.max_steps, config.attempts)
-    return Collector(_teacher(config, stack), engine, limits, config.seed, sandbox)
+    return Collector(config, _teacher(config, stack), engine, sandbox)
 
 
 def _teacher(config: TeacherConfig, stack: ExitStack) -> Teacher:
@@ -116,7 +108,7 @@ def estimate(config: TeacherConfig, tasks: Sequence[TeacherTask]) -> dict[str, A
     calls = len(tasks) * config.samples
     most_in = prompt_tokens * config.samples * config.attempts * config.max_steps
     most_out = calls * config.attempts * config.max_steps * config.max_new_tokens
-    spending = spending_of(config)
+    spending = Spending(config)
     spending.tokens_in, spending.tokens_out = most_in, most_out
     return {
         "tasks": len(tasks),

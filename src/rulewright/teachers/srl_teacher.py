@@ -22,38 +22,24 @@ from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
 from rulewright.state.trajectory import Env, Provenance, TeacherTurn, TestCounts, TrajectoryStep
 from rulewright.teachers.base import Suggestion, Teacher, Turn
+from rulewright.teachers.config import TeacherConfig
 from rulewright.teachers.tasks import TeacherTask
 from rulewright.verdict import NOT_ASKED_FOR, Outcome, Verdict
 
 
-@dataclass(frozen=True)
-class EpisodeLimits:
-    """How long an episode may go on."""
-
-    max_steps: int = 1
-    """Steps that change the code."""
-    attempts: int = 1
-    """Tries per step; each retry includes the reason why the previous try failed."""
-
-
-@dataclass
 class Spending:
-    """What a run has used, its prices and its hard limits; `None` is no limit."""
+    """What a run has used, by the prices and hard limits of its configuration."""
 
-    max_usd: float | None = None
-    max_tokens: int | None = None
-    price_in_usd_per_mtok: float = 0.0
-    price_out_usd_per_mtok: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    def __init__(self, config: TeacherConfig) -> None:
+        self._config = config
+        self.tokens_in = self.tokens_out = 0
 
     @property
     def usd(self) -> float:
-        spent = self.tokens_in * self.price_in_usd_per_mtok + self.tokens_out * self.price_out_usd_per_mtok
-        return spent / 1e6
+        prices = self._config.price_in_usd_per_mtok, self._config.price_out_usd_per_mtok
+        return (self.tokens_in * prices[0] + self.tokens_out * prices[1]) / 1e6
 
     def add(self, rows: Iterable[TrajectoryStep]) -> None:
-        """Count what the answers in these rows used."""
         for row in rows:
             self.tokens_in += int(row.provenance.usage.get("prompt_tokens", 0))
             self.tokens_out += int(row.provenance.usage.get("completion_tokens", 0))
@@ -61,11 +47,11 @@ class Spending:
     @property
     def why_stop(self) -> str:
         """Which limit is reached, or nothing."""
-        used = self.tokens_in + self.tokens_out
-        if self.max_tokens is not None and used >= self.max_tokens:
-            return f"{used:,} tokens used, the limit is {self.max_tokens:,}"
-        if self.max_usd is not None and self.usd >= self.max_usd:
-            return f"${self.usd:.2f} spent, the limit is ${self.max_usd:.2f}"
+        used, most, most_usd = self.tokens_in + self.tokens_out, self._config.max_tokens, self._config.max_usd
+        if most is not None and used >= most:
+            return f"{used:,} tokens used, the limit is {most:,}"
+        if most_usd is not None and self.usd >= most_usd:
+            return f"${self.usd:.2f} spent, the limit is ${most_usd:.2f}"
         return ""
 
 
@@ -81,12 +67,13 @@ class Episode:
     """Why the teacher could not be asked; such an episode is not written, but owed again."""
 
 
-def episode_key(task: TeacherTask, teacher: Teacher, sample: int, seed: int, limits: EpisodeLimits) -> str:
+def episode_key(task: TeacherTask, teacher: Teacher, sample: int, config: TeacherConfig) -> str:
     """Name an episode by what decides its content; 20 hex digits."""
     said = [task.task_id, task.instruction, task.pre, task.target, task.tests]
     if task.elsewhere.held_out:
         said.append(task.elsewhere.model_dump_json())
-    how = [teacher.name, teacher.model, teacher.params(), sample, seed, limits.max_steps, limits.attempts]
+    limits = [config.seed, config.max_steps, config.attempts]
+    how = [teacher.name, teacher.model, teacher.params(), sample, *limits]
     text = json.dumps([said, how], ensure_ascii=False, sort_keys=True)
     return text_sha256(text)[:20]
 
@@ -95,22 +82,16 @@ class Collector:
     """Runs episodes of one teacher, a batch in step, and gives their rows."""
 
     def __init__(
-        self,
-        teacher: Teacher,
-        engine: Engine,
-        limits: EpisodeLimits,
-        seed: int,
-        sandbox: Sandbox | None = None,
+        self, config: TeacherConfig, teacher: Teacher, engine: Engine, sandbox: Sandbox | None
     ) -> None:
-        self._teacher, self._engine, self._limits, self._seed = teacher, engine, limits, seed
-        self._sandbox = sandbox
+        self._config, self._teacher, self._engine, self._sandbox = config, teacher, engine, sandbox
         self._failed_before: dict[str, bool] = {}
         """By task: whether its tests fail on the code as it was."""
 
     def start(self, task: TeacherTask, sample: int) -> Episode:
         """An episode at its beginning: the state is empty, the goal is the instruction itself."""
         turn = Turn(task, task.pre, State(), sample=sample)
-        return Episode(turn, episode_key(task, self._teacher, sample, self._seed, self._limits))
+        return Episode(turn, episode_key(task, self._teacher, sample, self._config))
 
     def run(self, episodes: Sequence[Episode]) -> Iterator[Episode]:
         """Run a batch of episodes together; yield each as soon as it ends."""
@@ -131,13 +112,13 @@ class Collector:
             episode.failed, episode.over = proposal.failed, True
             return
         turn = episode.turn
-        last_step = turn.step + 1 >= self._limits.max_steps and not proposal.more
+        last_step = turn.step + 1 >= self._config.max_steps and not proposal.more
         solved, tests = self._solved(turn.task, outcome)
         if outcome.ok and last_step and solved is False:
             failed = Verdict.TESTS_FAILED if turn.task.target is None else Verdict.WRONG_RESULT
             outcome = replace(outcome, verdict=failed, detail=NOT_ASKED_FOR)
         row = self._row(episode, proposal, response, outcome, tests)
-        retry = not outcome.ok and turn.attempt + 1 < self._limits.attempts
+        retry = not outcome.ok and turn.attempt + 1 < self._config.attempts
         episode.over = bool(outcome.ok and (solved or last_step)) or (not outcome.ok and not retry)
         if episode.over:
             said = row.provenance.model_copy(update={"final": True, "solved": solved})
@@ -218,7 +199,7 @@ class Collector:
                 teacher=self._teacher.name,
                 model=self._teacher.model,
                 params=self._teacher.params(),
-                seed=self._seed,
+                seed=self._config.seed,
                 key=episode.key,
                 sample=turn.sample,
                 attempt=turn.attempt,
@@ -262,32 +243,26 @@ def finished_keys(path: Path) -> set[str]:
 
 
 def collect(
-    collector: Collector,
-    tasks: Iterable[TeacherTask],
-    out: Path,
-    samples: int,
-    batch: int,
-    spending: Spending,
+    collector: Collector, tasks: Iterable[TeacherTask], config: TeacherConfig, spending: Spending
 ) -> Iterator[Episode]:
-    """Run every missing episode and append its rows to `out` when it ends; yield each when it is saved.
+    """Run every missing episode and append its rows to the output when it ends; yield each when it is saved.
 
     Answers come in any order; when nothing is owed any more, the file is put into the order of
     the tasks, so that an interrupted run ends with the same bytes as another.
 
     Args:
-        collector: teacher, engine and limits.
+        collector: teacher and engine.
         tasks: in the order to run.
-        out: the raw file; whole episodes in it are not run again.
-        samples: episodes a task.
-        batch: episodes in step with each other.
+        config: names the raw file; whole episodes in it are not run again.
         spending: counts what is used; at its limit no further batch begins.
     """
+    out = config.output()
     done = finished_keys(out)
     order: list[str] = []
-    owed = _owed(collector, tasks, samples, done, order)
+    owed = _owed(collector, tasks, config.samples, done, order)
     complete = True
     with jsonl.Appender(out) as appender:
-        while episodes := list(islice(owed, batch)):
+        while episodes := list(islice(owed, config.batch_size)):
             for episode in collector.run(episodes):
                 complete = complete and not episode.failed
                 if not episode.failed:

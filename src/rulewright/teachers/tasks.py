@@ -24,8 +24,6 @@ from rulewright.languages import Language, normalize_language
 
 @dataclass(frozen=True)
 class TeacherTask:
-    """One thing to do to one piece of code."""
-
     task_id: str
     instruction: str
     pre: str

@@ -62,12 +62,12 @@ SOURCES: Final[dict[str, Source]] = {
     for source in (
         Source(
             "editpackft", (_COMMITPACK | {"instruction"}, _COMMITPACK), _COMMITPACK_TEXTS,
-            "commitpack:normalize", rank=0,
+            "columns:normalize", rank=0,
             note="a subset of CommitPackFT with cleaner instructions; its copy is the one kept",
             hub="nuprl/EditPackFT", hub_files="**/*.parquet",
         ),
         Source(
-            "commitpackft", (_COMMITPACK,), _COMMITPACK_TEXTS, "commitpack:normalize", rank=1,
+            "commitpackft", (_COMMITPACK,), _COMMITPACK_TEXTS, "columns:normalize", rank=1,
             hub="bigcode/commitpackft", hub_files="data/{language}/data.jsonl",
         ),
         Source(

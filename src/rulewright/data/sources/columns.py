@@ -1,4 +1,4 @@
-"""Any JSONL or parquet of edits, through a mapping from our columns to theirs.
+"""Any JSONL or parquet of edits, CommitPackFT's too, through a mapping from our columns to theirs.
 
 Without a mapping the usual names are tried. Before/after fixtures of codemods often have no
 instruction; they get one from the fixer's name, and the tag `instruction_fallback`.
@@ -25,7 +25,7 @@ USUAL: Final[dict[str, tuple[str, ...]]] = {
     "post": ("post", "new_contents", "after", "new_code", "code_after", "output"),
     "language": ("language", "lang"),
     "license": ("license", "licence"),
-    "path": ("path", "new_file", "file_path"),
+    "path": ("path", "new_file", "file_path", "old_file"),
     "group": ("group",),
     "commit": ("commit", "sha"),
     "repo": ("repo", "repos", "source"),
@@ -53,9 +53,7 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
         return [Drop(_text(row["dropped"]))]
     mapping = config.mapping
     value = {
-        ours: row.get(mapping[ours])
-        if ours in mapping
-        else next((row[name] for name in usual if row.get(name) is not None), None)
+        ours: row.get(mapping[ours]) if ours in mapping else _first(row, usual)
         for ours, usual in USUAL.items()
     }
     if not isinstance(value["pre"], str) or not isinstance(value["post"], str):
@@ -88,6 +86,12 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
             extra=_action(value["action"] or known.get("action")),
         )
     ]
+
+
+def _first(row: Row, names: Sequence[str]) -> Any:
+    """The first column of a row that is given and not empty; else one that is empty."""
+    given = [row[name] for name in names if row.get(name) is not None]
+    return next((value for value in given if value != ""), given[0] if given else None)
 
 
 def _text(value: Any) -> str:

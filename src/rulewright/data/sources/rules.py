@@ -20,7 +20,7 @@ from rulewright.actions import Action, Rejection, parse_action
 from rulewright.actions.rule_file import name_of
 from rulewright.actions.rule_text import is_meant_as_rule
 from rulewright.actions.suggest import did_you_mean
-from rulewright.data import licenses
+from rulewright.data import licenses, verified
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.data.settings import IngestConfig
@@ -276,8 +276,6 @@ def normalize(row: Row, config: IngestConfig) -> Sequence[Draft | Drop]:
 
 
 def _draft(row: Row, action: Action, before: str, config: IngestConfig) -> Draft | Drop:
-    from rulewright.data import verified
-
     after = verified.execute(action, before)
     if isinstance(after, Drop):
         return after
@@ -316,8 +314,6 @@ def _texts(values: Any) -> list[str]:
 
 def _instruction(row: Row, action: Action, before: str, config: IngestConfig) -> tuple[str, tuple[str, ...]]:
     """What the user would ask for: the message, else the note, else the description's beginning."""
-    from rulewright.data import verified
-
     message = str(row["message"]).strip()
     if _VARIABLE.search(message):
         message = verified.message_of(action, message, before)
