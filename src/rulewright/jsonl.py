@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypeVar
 
 from rulewright.errors import RulewrightError, UsageError, json_problem, problems_of
+from rulewright.replacing import PREFIX, clear, name_begin
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -215,7 +216,8 @@ class atomic:  # noqa: N801  (used like `open`)
 
     Args:
         path: of the file; of a link, what it names is replaced.
-        sync: wait until it is on disk; without, it is whole as far as kills go, not power cuts.
+        sync: wait until it is on disk, and remove what killed runs left beside it; without, it is whole
+            as far as kills go, not power cuts.
 
     Raises:
         UsageError: a pipe or device is there, which is no file to replace.
@@ -223,13 +225,15 @@ class atomic:  # noqa: N801  (used like `open`)
 
     def __init__(self, path: Path, sync: bool = True) -> None:
         self._path, self._sync = Path(os.path.realpath(path)) if path.is_symlink() else path, sync
-        self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        self._part = self._path.with_name(f"{name_begin()}{os.urandom(4).hex()}")
 
     def __enter__(self) -> BinaryIO:
         if self._path.exists() and not self._path.is_file() and not self._path.is_dir():
             raise UsageError(f"{self._path}: is a pipe or device, not a file to write", "name a file")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._sync:
+                clear(self._path.parent.glob(f"{PREFIX}*"))
             self._stream = self._part.open("wb")
         except OSError as error:
             raise _cannot_write(self._path, error) from error

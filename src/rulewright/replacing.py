@@ -1,4 +1,4 @@
-"""Replace the text of the user's files atomically, one by one or all or none.
+"""Replace the text of the user's files atomically, one by one or all or none; name what is not yet whole.
 
 A file is written next to its target, under a name that identifies its owner, and then renamed. A killed
 run can leave such files behind; the next run that writes there removes them (`clear`).
@@ -6,6 +6,7 @@ run can leave such files behind; the next run that writes there removes them (`c
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -17,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rulewright.digests import text_sha256
 from rulewright.errors import RulewrightError, UsageError, few, why
 
 SHOWN: Final = 5
@@ -221,7 +221,7 @@ def _machine() -> str:
     numbers = ""
     with suppress(OSError):
         numbers = str(Path("/proc/self/ns/pid").readlink())
-    return text_sha256(f"{os.uname().nodename} {numbers}")[:8]
+    return hashlib.sha256(f"{os.uname().nodename} {numbers}".encode()).hexdigest()[:8]
 
 
 def _keep_owner_and_mode(part: Path, old: os.stat_result) -> None:

@@ -166,3 +166,24 @@ def test_what_utf_8_cannot_hold_is_read_as_it_was_written(tmp_path: Path) -> Non
     assert list(jsonl.read(path)) == rows
     jsonl.write_json(path, rows[0])
     assert jsonl.read_json(path, "") == rows[0]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rulewright import jsonl
+stream = jsonl.atomic(Path(sys.argv[1])).__enter__()
+stream.write(b"half")
+stream.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL and len(list(tmp_path.iterdir())) == 1
+    with jsonl.atomic(tmp_path / "b.json") as other:
+        other.write(b"2")
+        jsonl.write_text(path, "1")
+    assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"a.json": "1", "b.json": "2"}

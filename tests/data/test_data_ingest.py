@@ -322,3 +322,42 @@ def test_a_file_whose_name_is_no_utf_8_is_read_and_resumed(
     assert ingest("commitpackft", "--input", given) == 0
     assert ingest("commitpackft", "--input", given, "--resume") == 0
     assert len(lay.records(out, "commitpackft")) == 1
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+from rulewright import cli
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "place"),
+    [(150_000, "shards/0000000.keys"), (220_000, ".pass")],
+    ids=["the keys of a shard", "the keys of all sources"],
+)
+def test_a_full_disk_is_told_in_one_line_wherever_it_is_met(
+    limit: int, place: str, tmp_path: Path, lay: SimpleNamespace
+) -> None:
+    words = ["ingest", "commitpackft", "--workers", "1", "--out", str(tmp_path / "out")]
+    for name in ("a", "b"):
+        rows = (lay.commit_row(i + 200 * (name == "b")) for i in range(140))
+        more = ["--name", name, "--input", str(lay.write(tmp_path / f"{name}.jsonl", rows))]
+        command = [sys.executable, "-c", LIMITED, str(limit), *words, *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode:
+            break
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert place in done.stderr and "cannot be written (File too large)" in done.stderr
+
+
+def test_half_a_character_in_what_is_said_of_a_row_stops_no_run(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    rows = [lay.commit_row(i) for i in range(4)]
+    rows[1]["new_file"] = "pkg/\ud800.py"
+    rows[2]["subject"] = "Use \ud800 is None in fetch"
+    assert ingest("commitpackft", "--input", lay.write(tmp_path / "a.jsonl", rows)) == 0
+    assert len(lay.records(out, "commitpackft")) == 3
+    assert [row["reason"] for row in lay.rejects(out, "commitpackft")] == ["undecodable"]

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rulewright.data.keys import mapped
 from rulewright.data.signatures import BANDS, U32, U64, bands, unique
 
 I32 = NDArray[np.int32]
@@ -138,7 +139,7 @@ class _Pairs:
         for number in np.unique(numbers).tolist():
             if number not in self._files:
                 self._files[number] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (`in_order`)
-            codes[numbers == number].tofile(self._files[number])
+            self._files[number].write(codes[numbers == number].tobytes())
         self._held, self._n_held = [], 0
 
     def in_order(self) -> Iterator[U64]:
@@ -179,7 +180,7 @@ def _all_pairs(
         return
     with tempfile.TemporaryFile(dir=folder) as stream:
         # One array of bucket numbers per band, on disk.
-        table: Any = np.memmap(stream, dtype=np.uint64, mode="w+", shape=(BANDS, n))
+        table = mapped(stream, np.uint64, (BANDS, n))
         for start in range(0, n, BLOCK):
             table[:, start : start + BLOCK] = bands(np.asarray(keys.code[start : start + BLOCK]))
         for column in table:

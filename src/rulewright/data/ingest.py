@@ -25,6 +25,7 @@ from rulewright.digests import file_sha256
 from rulewright.errors import UsageError, did_you_mean
 from rulewright.languages import LANGUAGES, normalize_language
 from rulewright.locks import Lock
+from rulewright.replacing import PREFIX, clear
 from rulewright.runs import RunDir
 from rulewright.workers import ordered_map
 
@@ -113,6 +114,7 @@ def _ingested(plan: IngestPlan, folder: RunDir) -> Ingested:
     saved = work / "against.npz" if plan.evaluation is not None else None
     if saved is not None and plan.evaluation is not None and not saved.exists():
         plan.evaluation.save(saved)
+    clear((work / "shards").glob(f"{PREFIX}*"))
     job = pipeline.IngestJob(plan.options, work, saved)
     n_units = n_kept = 0
     with console.progress(f"ingest {plan.name}") as bar:

@@ -6,9 +6,14 @@ that memory does not grow with the number of edits.
 
 from __future__ import annotations
 
+import errno
+import io
+import math
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 
@@ -70,7 +75,10 @@ def arrays(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
 def save(path: Path, columns: Columns) -> None:
     with whole(path) as stream:
         for name in COLUMNS:
-            np.save(stream, columns[name], allow_pickle=False)
+            # numpy writes to a real file by itself, and does not say why it cannot.
+            held = io.BytesIO()
+            np.save(held, columns[name], allow_pickle=False)
+            stream.write(held.getbuffer())
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -86,6 +94,20 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
+def mapped(stream: IO[bytes], kind: Any, shape: tuple[int, ...]) -> Any:
+    """An array in a file. Its room is taken at once: a page that finds none later would kill the process."""
+    n_bytes = math.prod(shape) * np.dtype(kind).itemsize
+    if not n_bytes:
+        return np.empty(shape, kind)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(stream.fileno(), 0, n_bytes)
+        except OSError as error:  # some file systems cannot
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+    return np.memmap(stream, kind, "w+", shape=shape)
+
+
 def gather(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
     """The columns of many files, one after another, in files of `folder`."""
     sizes = [(len(part["ids"]), len(part["commits"])) for part in map(load, paths)]
@@ -93,8 +115,8 @@ def gather(paths: Sequence[Path], folder: Path) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, kind in _TYPES.items():
         shape = (n_commits if name == "commits" else n, *([_WIDTHS[name]] if name in _WIDTHS else []))
-        file = folder / f"{name}.npy"
-        made[name] = np.lib.format.open_memmap(file, "w+", kind, shape) if shape[0] else np.empty(shape, kind)
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            made[name] = mapped(stream, kind, shape)
     row = commit = 0
     for path, size in zip(paths, sizes):
         part = load(path)

@@ -28,7 +28,8 @@ from rulewright.data.index import Ingested
 from rulewright.data.schemas import SPLITS
 from rulewright.data.shards import Shard, read_summary, shard_path
 from rulewright.data.sources import SOURCES
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, why
+from rulewright.folders import cannot_write
 from rulewright.languages import LANGUAGES
 
 SUPERSEDED: Final = "superseded"
@@ -53,7 +54,10 @@ def publish(out: Path, newest: Ingested) -> None:
     ]
     sources = sorted([*others, newest], key=lambda one: one.order)
     with _scratch(out / ".index" / ".pass") as folder:
-        choice = _choose(out, [one for one in sources if one.is_compared], folder)
+        try:
+            choice = _choose(out, [one for one in sources if one.is_compared], folder)
+        except OSError as error:
+            raise cannot_write(folder, why(error)) from error
         for source in sources:
             fates, mark = choice.of(source), index.published_mark(out, source.name)
             digest = fates.digest()

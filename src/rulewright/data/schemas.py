@@ -8,13 +8,13 @@ decides what to drop.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rulewright import jsonl
 from rulewright.languages import Language
 from rulewright.state.state import State
 
@@ -125,7 +125,7 @@ class NormalizedRecord(BaseModel):
 
     def to_json(self) -> str:
         """One line of JSONL, keys in schema order, absent values left out."""
-        return json.dumps(self.model_dump(exclude_none=True), ensure_ascii=False)
+        return jsonl.dumps(self.model_dump(exclude_none=True))
 
 
 def held_out(siblings: Iterable[Sibling] | None, negatives: Iterable[str] | None) -> Pairs:
