@@ -58,7 +58,8 @@ THEIRS = frozenset(
         "_cdata", "_python_dispatch", "_pytree",  # of torch
         "_attn_implementation",  # of transformers
         "_CHUNKED_LOGPROB_CHUNK_SIZE", "_metrics",  # of TRL, as are the methods that our trainer overrides
-        "_generate_and_score_completions", "_generate_single_turn", "_compute_loss",
+        "_generate_and_score_completions", "_generate_single_turn", "_get_per_token_logps_and_entropies",
+        "_compute_loss",
     }
 )  # fmt: skip
 """Private names of libraries for which there is no other way in."""

@@ -34,6 +34,8 @@ class RolloutServer:
     silent_once: Path | None = None
     """Once this file is there it answers 503."""
     delay_s: float = 0.0
+    off_by: float = 0.0
+    """What it adds to every log-probability that it reports."""
     without: frozenset[str] = frozenset()
     """Fields that its choices lack."""
     blind: bool = False
@@ -107,6 +109,7 @@ class RolloutServer:
             )  # fmt: skip
         new = out.sequences[:, prompt.shape[1] :]
         scores = torch.stack(out.scores, dim=1).log_softmax(-1).gather(2, new[..., None]).squeeze(2)
+        scores = scores + self.off_by
         choices = [self._choice(i, new[i], scores[i], body) for i in range(body["n"])]
         return 200, {"model": body["model"], "choices": choices}
 

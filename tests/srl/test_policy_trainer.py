@@ -36,16 +36,25 @@ from rulewright.training.watch import ask, in_order
 
 def test_the_hooked_methods_are_there() -> None:
     """TRL is pinned because these are private: a release that moves them must fail here."""
-    for name, parameters in {
-        "_calculate_rewards": ["self", "inputs", "prompts", "completions", "completion_ids_list"],
+    hooked = {
         "_generate_and_score_completions": ["self", "inputs"],
         "_prepare_inputs": ["self", "generation_batch"],
         "_generate_single_turn": [
             "self", "prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images",
         ],
-        "_save_checkpoint": ["self", "model", "trial"],
-        "_load_optimizer_and_scheduler": ["self", "checkpoint"],
-    }.items():  # fmt: skip
+        "_get_per_token_logps_and_entropies": [
+            "self", "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size", "compute_entropy",
+            "compute_aux_loss", "pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask",
+            "spatial_shapes", "num_tiles", "image_sizes", "token_type_ids", "mm_token_type_ids",
+            "image_position_ids",
+        ],
+        "_get_train_sampler": ["self", "dataset"],
+        "save_model": ["self", "output_dir", "_internal_call"],
+    }  # fmt: skip
+    assert {
+        name for name in vars(PolicyTrainer) if hasattr(GRPOTrainer, name) and not hasattr(object, name)
+    } == (hooked.keys())
+    for name, parameters in hooked.items():
         assert list(inspect.signature(getattr(GRPOTrainer, name)).parameters) == parameters
     source = inspect.getsource(GRPOTrainer)
     for text in (
@@ -53,6 +62,8 @@ def test_the_hooked_methods_are_there() -> None:
         "self._metrics[mode]",
         "self._tokenizer",
         "self.num_generations",
+        "self.use_vllm and self.vllm_importance_sampling_correction",
+        "sampling/sampling_logp_difference/mean",
         "self._buffered_inputs[self._step %",
     ):
         assert text in source

@@ -51,8 +51,9 @@ def test_a_run_from_a_server(folder: Path, tmp_path: Path, capsys: pytest.Captur
     rows = steps_of(tmp_path)
     assert [row["step"] for row in rows] == [1, 2, 3]
     for row in rows:
-        assert 0 <= row["rollout/logprob_gap"] < 1e-4, "both are float32: the same policy to rounding"
-        assert row["rollout/logprob_gap_max"] < 1e-2 and row["rollout/tokens_per_s"] > 0
+        gap = row["sampling/sampling_logp_difference/mean"]
+        assert 0 <= gap < 1e-4, "both are float32: the same policy to rounding"
+        assert row["sampling/sampling_logp_difference/max"] < 1e-2 and row["rollout/tokens_per_s"] > 0
         assert row["seconds/generation"] > 0
     # A fresh name for every step whose weights are new: 0 (evaluation too), 1, 2, and 3 to evaluate.
     assert [name.rpartition("-")[2] for name in server.loaded] == ["step0", "step1", "step2", "step3"]
@@ -87,9 +88,38 @@ def test_a_stale_adapter_raises_the_alarm(
         assert train(folder, tmp_path, server, trainer=trainer, eval_every_steps=100) == 1
     err = capsys.readouterr().err
     assert "older adapter" in err and "nats a token" in err and "--resume" in err and "Traceback" not in err
-    gaps = [row["rollout/logprob_gap"] for row in steps_of(tmp_path)]
+    gaps = [row["sampling/sampling_logp_difference/mean"] for row in steps_of(tmp_path)]
     assert gaps and gaps[0] < 1e-4, "at the start both are the same"
     assert not (tmp_path / "model/run/result.json").exists()
+
+
+def test_answers_weigh_what_the_policy_gives_them(folder: Path, tmp_path: Path) -> None:
+    """As TRL weighs those of its own vLLM: all tokens by the same ratio here, so the gradient grows by it."""
+    norms = {}
+    for weighed in (True, False):
+        trainer = {
+            "vllm_importance_sampling_mode": "token_truncate", "vllm_importance_sampling_clip_max": 1.04,
+            "vllm_importance_sampling_correction": weighed, "max_steps": 1, "save_steps": 1,
+        }  # fmt: skip
+        out = tmp_path / str(weighed)
+        with listening(RolloutServer(folder / "model", off_by=-0.05)) as server:
+            assert train(folder, out, server, trainer=trainer) == 0
+        [row] = steps_of(out)
+        assert row["sampling/sampling_logp_difference/mean"] == pytest.approx(0.05, abs=1e-4)
+        assert row["sampling/importance_sampling_ratio/mean"] == pytest.approx(1.04), "exp(0.05), truncated"
+        norms[weighed] = row["grad_norm"]
+    assert norms[True] / norms[False] == pytest.approx(1.04, abs=1e-3)
+
+
+def test_dropout_is_no_part_of_the_served_policy(folder: Path, tmp_path: Path) -> None:
+    with listening(RolloutServer(folder / "model")) as server:
+        config = config_of(folder, tmp_path, server.url, trainer={"max_steps": 2, "save_steps": 2})
+        values = json.loads(Path(config).read_text(encoding="utf-8"))
+        values["lora"] = {**LORA, "dropout": 0.5}
+        Path(config).write_text(json.dumps(values), encoding="utf-8")
+        assert main(["train", "srl", "--config", config]) == 0
+    for row in steps_of(tmp_path):
+        assert row["sampling/sampling_logp_difference/mean"] < 1e-4
 
 
 def test_another_model_is_noticed_at_once(
@@ -198,4 +228,4 @@ def test_two_processes_share_a_server(folder: Path, tmp_path: Path) -> None:
     with listening(RolloutServer(folder / "model")) as server:
         assert train(folder, tmp_path, server, "--processes", "2") == 0
     assert len(server.loaded) == 4
-    assert all(row["rollout/logprob_gap"] < 1e-4 for row in steps_of(tmp_path))
+    assert all(row["sampling/sampling_logp_difference/mean"] < 1e-4 for row in steps_of(tmp_path))

@@ -230,7 +230,9 @@ def test_a_server_generates_in_place_of_the_trainer(data: Callable[[str], str]) 
     served = made(_policy(data, rollouts="server"), "rtx5090", 1, "none")
     assert set(served.phases_gib) == {"training"}
     assert served.total_gib == pytest.approx(sum(here.phases_gib["training"].values()), abs=0.1)
-    assert served.hours_by_part["training"] == here.hours_by_part["training"]
+    # What the trainer gives the answers is computed before the first step too: they are weighed by it.
+    more = served.hours_by_part["training"][1] / here.hours_by_part["training"][1]
+    assert 1.1 < more < 1.4
     for part in ("rollouts", "answers"):
         assert 0 < served.hours_by_part[part][1] < here.hours_by_part[part][1]
 

@@ -18,12 +18,11 @@ pytest.importorskip("trl")
 import torch
 import transformers
 from tests.srl.by_rule import ByRule, letters, open_policy, settings
+from trl.trainer.utils import pad
 
-from rulewright.generation.vllm_server import Rollout
 from rulewright.training import sft
 from rulewright.training.policy import run_policy
 from rulewright.training.policy_config import Tasks
-from rulewright.training.rollouts import measure
 from rulewright.training.tiny import make_tokenizer
 
 N_POSITIONS = 80
@@ -111,14 +110,16 @@ def test_padded_rollouts_have_the_positions_that_they_were_generated_at(gpt2: Pa
     trainer = open_policy(settings(gpt2, tmp_path), ByRule(12, letters))
     prompts, answer = [[5, 6, 7, 8, 9, 10, 11], [5, 6]], [12, 13, 14]
 
-    def alone(prompt: list[int]) -> Rollout:
-        with torch.no_grad():
-            logits = trainer.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
-        logprobs = logits[len(prompt) - 1 : -1].log_softmax(-1)[range(3), answer]
-        return Rollout(answer, logprobs.tolist(), True)
+    def alone(prompt: list[int]) -> torch.Tensor:
+        logits = trainer.model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
+        return logits[len(prompt) - 1 : -1].log_softmax(-1)[range(3), answer]
 
-    gap = measure(trainer, prompts, [alone(prompt) for prompt in prompts], 2)
-    assert gap.n_tokens == 6 and gap.largest < 1e-4
+    rows = [torch.tensor([*prompt, *answer]) for prompt in prompts]
+    masks = [torch.ones_like(row) for row in rows]
+    padded, mask = pad(rows, 0, "left"), pad(masks, 0, "left")
+    with torch.no_grad():
+        found, *_ = trainer._get_per_token_logps_and_entropies(trainer.model, padded, mask, len(answer))
+        assert torch.allclose(found, torch.stack([alone(prompt) for prompt in prompts]), atol=1e-4)
 
 
 def test_a_policy_of_learned_positions_is_trained(gpt2: Path, tmp_path: Path) -> None:

@@ -419,7 +419,10 @@ def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
     data: Callable[[str], str], tmp_path: Path, keep: Any
 ) -> None:
     """A rate at which the loss rises soon: the result is an earlier step, and training ends early."""
-    trainer = {**TRAINER, "max_steps": 200, "learning_rate": 0.5, "lr_scheduler_type": "constant"}
+    trainer = {
+        **TRAINER, "max_steps": 200, "learning_rate": 0.5, "lr_scheduler_type": "constant",
+        "save_total_limit": 9,
+    }  # fmt: skip
     trainer.pop("save_steps")
     config = _config(
         data, tmp_path / keep, keep=keep, patience=2, eval_every_steps=2, trainer=trainer, bucket=False
@@ -435,11 +438,39 @@ def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
     assert (tmp_path / keep / "model.safetensors").read_bytes() == (
         checkpoint / "model.safetensors"
     ).read_bytes()
-    # Killed after the last step: the best one is found again, and nothing is trained.
-    (tmp_path / keep / "run/result.json").unlink()
-    again = _train(config.model_copy(update={"resume": True}))
-    assert (again["steps"], again["kept_step"]) == (result["steps"], result["kept_step"])
-    assert again["dev_loss"] == result["dev_loss"]
+    # Killed after the last step, the best one is found again, and nothing is trained; killed an
+    # evaluation earlier, it waits no longer than it would have.
+    for resumed_from in (result["steps"], result["steps"] - 2):
+        (tmp_path / keep / "run/result.json").unlink()
+        for later in (tmp_path / keep / "run/checkpoints").glob("checkpoint-*"):
+            if int(later.name.rpartition("-")[2]) > resumed_from:
+                shutil.rmtree(later)
+        again = _train(config)
+        assert again["resumed_from_step"] == resumed_from
+        assert (again["steps"], again["kept_step"]) == (result["steps"], result["kept_step"])
+        assert again["dev_loss"] == result["dev_loss"]
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_run_that_is_over_takes_no_step_more(
+    data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: bool
+) -> None:
+    """Its last step lies within a pass over the data, where transformers alone would go on."""
+    from transformers import Trainer
+
+    config = _config(
+        data, tmp_path / "x", lora=LoraConfig(r=2) if adapters else None, bucket=False,
+        eval_limit=0, eval_every_steps=0, dev=[], trainer={**TRAINER, "max_steps": 3, "save_steps": 3},
+    )  # fmt: skip
+    result = _train(config)
+    weights = "adapter_model.safetensors" if adapters else "model.safetensors"
+    before = (config.out / weights).read_bytes()
+    (config.out / weights).unlink()
+    (config.out / "run/result.json").unlink()
+    monkeypatch.setattr(Trainer, "training_step", lambda *_: pytest.fail("a step was taken"))
+    again = _train(config)
+    assert (again["steps"], again["train_loss"]) == (3, result["train_loss"])
+    assert (config.out / weights).read_bytes() == before
 
 
 def test_a_preview_shows_what_is_trained_on(

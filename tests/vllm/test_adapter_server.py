@@ -114,8 +114,8 @@ def test_srl_draws_its_rollouts_from_it(
     assert main(["train", "srl", "--config", str(srl(tmp_path, adapter, tasks, server.url))]) == 0
     rows = steps_of(tmp_path)
     assert [row["step"] for row in rows] == [1, 2, 3]
-    gaps = [row["rollout/logprob_gap"] for row in rows]
-    largest = max(row["rollout/logprob_gap_max"] for row in rows)
+    gaps = [row["sampling/sampling_logp_difference/mean"] for row in rows]
+    largest = max(row["sampling/sampling_logp_difference/max"] for row in rows)
     count(
         f"vllm: log-probabilities part by {', '.join(f'{gap:.4f}' for gap in gaps)} nats a token, "
         f"at most {largest:.2f}"

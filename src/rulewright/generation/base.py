@@ -18,6 +18,12 @@ Prompt = Sequence[Message] | str
 Dtype = Literal["auto", "bfloat16", "float16", "float32"]
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 """Hosts that are this machine itself."""
+GPU_ROWS: Final = 16
+"""Sequences that a GPU generates at once, where nothing else is asked for."""
+_CPU_ROWS: Final = 128
+"""More are no faster on the processors that we know."""
+_CPU_BYTES: Final = 1 << 30
+"""Keys and values of a batch, at most."""
 
 FinishReason = Literal["stop", "length", "content_filter", "prompt_too_long", "refused", "error"]
 """`stop`: ended by itself or at a stop string. `length`: cut at the token limit.
@@ -75,6 +81,15 @@ class Completion:
     @property
     def answered(self) -> bool:
         return self.finish_reason not in ("prompt_too_long", "refused", "error")
+
+
+def cpu_rows(bytes_each: float) -> int:
+    """Sequences that our own loop on a CPU generates at once.
+
+    Args:
+        bytes_each: keys and values of one sequence, prompt and answer.
+    """
+    return max(1, min(_CPU_ROWS, int(_CPU_BYTES // bytes_each)))
 
 
 class Generator(ABC):

@@ -25,16 +25,13 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from rulewright.difftext import common_start
 from rulewright.generation import cpu
+from rulewright.generation.base import cpu_rows
 from rulewright.generation.sampler import TokenChooser
 
 _HIDDEN: Final = -1e9
 """Added to the score of a column that a query must not see."""
 PREFILL_TOKENS: Final = 2048
 """Prompt tokens at once: larger products are no faster, and their operands leave the cache."""
-_ROWS: Final = 128
-"""Rows of a batch, at most: more are no faster on the processors that we know."""
-_CACHE_BYTES: Final = 1 << 30
-"""Keys and values of a batch, at most."""
 BLOCK: Final = 32
 """Columns that keys and values grow by. They are multiplied whole, the unused ones hidden: products
 of a part of a block take several times as long as those of the block."""
@@ -112,8 +109,7 @@ class Decoder:
     def rows_at_once(self, n_tokens: int) -> int:
         """How many rows of so many tokens, prompt and answer, one batch should have."""
         n_layers, n_heads, size = _shape(self._model.config)
-        per_token = 2 * n_layers * n_heads * size * self._dtype.itemsize
-        return max(1, min(_ROWS, _CACHE_BYTES // (per_token * n_tokens)))
+        return cpu_rows(2 * n_layers * n_heads * size * self._dtype.itemsize * n_tokens)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def share(self, prompts: Sequence[list[int]]) -> None:

@@ -19,13 +19,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rulewright import console
 from rulewright.digests import text_number
 from rulewright.errors import RulewrightError, UsageError, needed
 from rulewright.generation import chat
-from rulewright.generation.base import Completion, Generator, Prompt, Sampling
+from rulewright.generation.base import GPU_ROWS, Completion, Generator, Prompt, Sampling
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import tokenizer_source
 from rulewright.generation.open import GeneratorConfig, require_languages, resolve_style, resolve_thinking
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
 # One row of a batch: index of the prompt, index of the sample, token ids, tokens it may add.
 _Row = tuple[int, int, list[int], int]
-GPU_ROWS: Final = 16
-"""Sequences that a GPU generates at once, where nothing else is asked for."""
 
 
 class LocalGenerator(Generator):

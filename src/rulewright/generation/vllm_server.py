@@ -42,10 +42,9 @@ class ServerConfig(Section):
     """After broken connections, timeouts and 5xx; then the run ends, and continues with --resume."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the server's key; may be unset."""
-    check_rollouts: int = Field(default=8, ge=1)
-    """Rollouts a batch whose log-probabilities the trainer computes too, for each process."""
     max_logprob_gap: float = Field(default=0.1, ge=0)
-    """Mean difference, in nats a token, from which the run ends; 0: never."""
+    """Mean difference of a batch to the trainer's log-probabilities, in nats a token, from which the run
+    ends; 0: never."""
     max_gap_growth: float = Field(default=4.0, ge=0)
     """The run also ends when the difference is so many times that of the run's first batch; 0: never."""
 

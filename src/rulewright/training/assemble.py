@@ -99,6 +99,8 @@ def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
             "metric_for_best_model": "loss" if config.keep == "best_loss" else decides,
             "greater_is_better": config.keep == "best_success",
             "save_steps": config.eval_every_steps,
+            # Or patience would begin anew with the process.
+            "restore_callback_states_from_checkpoint": True,
         }
     if not config.trainer.get("packing"):
         # Rows are complete as they are: TRL's passes over the data would change nothing.

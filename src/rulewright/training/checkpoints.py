@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from rulewright import jsonl
+from rulewright import console, jsonl
 from rulewright.errors import RulewrightError
 from rulewright.generation.notes import NOTE_FILE
 from rulewright.prompts import Style
@@ -90,10 +90,7 @@ def agree_on_start(folder: Path) -> Path | None:
 
 
 def is_over(folder: Path, patience: int = 0) -> bool:
-    """Whether training ended at this checkpoint: the last step, or no patience left.
-
-    Training again from it would take one step more.
-    """
+    """Whether training ended at this checkpoint: the last step, or no patience left."""
     state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
     stopped = (state.get("stateful_callbacks") or {}).get("EarlyStoppingCallback") or {}
     waited = (stopped.get("attributes") or {}).get("early_stopping_patience_counter", 0)
@@ -114,16 +111,15 @@ def mean_loss(history: Sequence[Mapping[str, float]]) -> float | None:
     return total / done if done else None
 
 
-def load(trainer: Any, start: Path) -> None:
-    """Bring a trainer to where training ended at this checkpoint, to its best step where that is kept."""
-    from transformers import TrainerState
+def load_finished(trainer: Any, start: Path) -> None:
+    """Bring a trainer to where training ended at this checkpoint, to its best step where that is kept.
 
-    state = TrainerState.load_from_json(str(start / "trainer_state.json"))
-    state.is_world_process_zero = trainer.is_world_process_zero()
-    state.is_local_process_zero = trainer.is_local_process_zero()
-    trainer.state = state
-    best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
-    trainer._load_from_checkpoint(str(start.parent / Path(best).name if best else start))
+    That is to train from it for no epoch: transformers loads what every kind of engine needs, and only
+    asks whether the last step was taken after another one.
+    """
+    console.decided("training", "done already", "what is left is to evaluate and to publish")
+    trainer.args.max_steps, trainer.args.num_train_epochs = -1, 0
+    trainer.train(resume_from_checkpoint=str(start))
 
 
 def forget_after(path: Path, step: int) -> None:
@@ -135,9 +131,10 @@ def forget_after(path: Path, step: int) -> None:
 
 def clear(out: Path, published: bool = True) -> None:
     """Remove an earlier run's training state, and the checkpoint that it published; foreign files stay."""
-    for name in ("checkpoints", "tokens", "tokenizer", "best", "best.new"):
-        shutil.rmtree(out / "run" / name, ignore_errors=True)
-    (out / "run" / "dev.jsonl").unlink(missing_ok=True)
+    run = out / "run"
+    for folder in (run / "checkpoints", run / "tokens", run / "tokenizer", *run.glob("best[-.]*")):
+        shutil.rmtree(folder, ignore_errors=True)
+    (run / "dev.jsonl").unlink(missing_ok=True)
     if published:
         for path in _published(out):
             path.unlink()
@@ -157,7 +154,7 @@ def publish(best: Path, out: Path) -> None:
     Nothing of that one stays: an adapter's configuration would make an adapter of all weights.
     """
     out.mkdir(parents=True, exist_ok=True)
-    left_out = {"step.json", "training_args.bin", "README.md"}
+    left_out = {"training_args.bin", "README.md"}
     names = {path.name for path in best.iterdir()} - left_out
     for path in _published(out):
         if path.name not in names:

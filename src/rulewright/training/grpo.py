@@ -12,13 +12,15 @@ answer, so long answers become less likely. With TRL's `mask_truncated_completio
 group. TRL alone keeps its reward in the mean and removes its tokens from the loss; then the others only
 become more likely.
 
-TRL is pinned: the methods hooked here are private (`tests/srl/test_policy_trainer.py`).
+Methods of TRL that are overridden say why; most are private, so TRL is pinned, and a release that
+changes them fails in `tests/srl/test_policy_trainer.py`.
 """
 
 # ruff: noqa: N803, N806  (shape suffixes: B rollouts, G rollouts of one prompt, P prompt and C completion tokens)
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections import Counter
@@ -30,6 +32,7 @@ from typing import Any, Final
 
 import torch
 from accelerate.utils import gather_object
+from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import RepeatSampler, pad
 
@@ -43,7 +46,8 @@ from rulewright.srl.sampling import PromptStream, SamplingConfig, is_informative
 from rulewright.srl.scoring import Scored, Scorer, summarize
 from rulewright.training import fast
 from rulewright.training.micro_batches import COMPLETION, PROMPT, micro_batches
-from rulewright.training.rollouts import ServedPolicy
+from rulewright.training.policy_config import rollouts_at_once
+from rulewright.training.rollouts import Gap, ServedPolicy
 from rulewright.training.shared_prefix import can_share, pack
 from rulewright.verdict import INVALID, Verdict
 
@@ -80,34 +84,54 @@ class ScorerReward:
     Args:
         name: for the logs.
         scorer: gives the rewards.
-        leave_out_cut: give cut answers no reward, so that they leave their group.
+        trainer: whose tokens are read; it may leave cut answers without a reward, and so out of their group.
     """
 
-    def __init__(self, name: str, scorer: Scorer, leave_out_cut: bool) -> None:
+    def __init__(self, name: str, scorer: Scorer, trainer: PolicyTrainer) -> None:
         self.__name__ = name
-        self._scorer, self._leave_out_cut = scorer, leave_out_cut
-        self.ends: frozenset[int] = frozenset()
-        """Tokens that end an answer; one that ends otherwise was cut."""
+        self._scorer, self._trainer = scorer, trainer
         self.scored: list[Scored] = []
         self.cut: list[bool] = []
+        self.values: list[float | None] = []
         self.n_tokens = 0
 
     def __call__(
-        self,
-        completions: Sequence[Any],
-        completion_ids: Sequence[Sequence[int]],
-        row: Sequence[int],
-        **_: Any,
+        self, completion_ids: Sequence[Sequence[int]], row: Sequence[int], **_: Any
     ) -> list[float | None]:
-        texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+        trainer, tokenizer = self._trainer, self._trainer._tokenizer
+        ends = {*trainer.eos_token_ids, tokenizer.pad_token_id}
+        # Read here, as every evaluation does: where a tokenizer says how answers are read, thoughts and
+        # whatever looks like a call of a tool are missing from what TRL has read.
+        texts = tokenizer.batch_decode(completion_ids, skip_special_tokens=True)
         n_tokens = [len(ids) for ids in completion_ids]
-        self.scored = self._scorer.score(row, texts, n_tokens)
-        self.cut = [ids[-1] not in self.ends for ids in completion_ids]
+        with trainer.clocked("reward"):
+            self.scored = self._scorer.score(row, texts, n_tokens)
+        self.cut = [ids[-1] not in ends for ids in completion_ids]
         self.n_tokens = sum(n_tokens)
-        return [
-            None if cut and self._leave_out_cut else item.value
+        self.values = [
+            None if cut and trainer.mask_truncated_completions else item.value
             for item, cut in zip(self.scored, self.cut, strict=True)
         ]
+        return self.values
+
+
+class _NotePlace(TrainerCallback):
+    """Writes what `restore` takes up into a checkpoint, before that counts as complete."""
+
+    def __init__(self, trainer: PolicyTrainer) -> None:
+        self._trainer = trainer
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if args.should_save:
+            trainer = self._trainer
+            place = {
+                "position": trainer.stream.position,
+                "n_prompts": trainer.n_prompts,
+                "flat_batches": trainer.flat_batches,
+                "n_updates": trainer.n_updates,
+            }
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            (folder / STREAM_FILE).write_text(json.dumps(place), encoding="utf-8")
 
 
 @dataclass
@@ -144,16 +168,20 @@ class PolicyTrainer(GRPOTrainer):
         generate_at_once: int = 0,
         served: ServedPolicy | None = None,
         args: GRPOConfig,
+        callbacks: Sequence[TrainerCallback] = (),
         **options: Any,
     ) -> None:
         self.thinking: bool | None = None
         """The chat template's switch, where the run sets it; noted with the checkpoint."""
-        self.reward = ScorerReward(reward_name, scorer, args.mask_truncated_completions)
+        self.reward = ScorerReward(reward_name, scorer, self)
         self.sampling, self.prompt_style = sampling, prompt_style
         self.generate_at_once = generate_at_once
         self.served = served
-        super().__init__(reward_funcs=[self.reward], args=args, **options)
-        self.reward.ends = frozenset([*self.eos_token_ids, self._tokenizer.pad_token_id])
+        callbacks = [_NotePlace(self), *callbacks]
+        super().__init__(reward_funcs=[self.reward], args=args, callbacks=callbacks, **options)
+        if served is not None:
+            # TRL weighs a server's rollouts as those of its own vLLM, and computes what they are judged by.
+            self.use_vllm = self.vllm_importance_sampling_correction = True
         self.shares_prefixes = can_share(self.model)
         self._counts_positions = fixed_positions(self.model) is not None
         fast.speed_up(self, self.temperature)
@@ -166,31 +194,17 @@ class PolicyTrainer(GRPOTrainer):
         """Batches in a row without a single informative group."""
         self.n_updates = 0
         """Batches that had at least one."""
-        self._rewards_B: torch.Tensor = torch.empty(0)
         self._buffered_inputs: list[dict[str, Any]] | None = None
         self._seconds: Counter[str] = Counter()
         """Spent on the batch at hand, by part; wall time."""
 
     @contextmanager
-    def _clocked(self, part: str) -> Iterator[None]:
+    def clocked(self, part: str) -> Iterator[None]:
+        """Count the time of the block to a part of the batch at hand."""
         start = time.monotonic()
         yield
         # Float sums, in a Counter for its zero.
         self._seconds[part] += time.monotonic() - start  # type: ignore[assignment]
-
-    def _generate(self, prompts: list[Any]) -> Any:
-        """Generate, and take answers as they were written, as every evaluation does.
-
-        Where a tokenizer says how answers are read, TRL would read them by that: thoughts and
-        whatever looks like a call of a tool would be missing from what is scored.
-        """
-        tokenizer = self._tokenizer
-        reading = getattr(tokenizer, "response_template", None)
-        tokenizer.response_template = None
-        try:
-            return super()._generate(prompts)
-        finally:
-            tokenizer.response_template = reading
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int,
@@ -201,19 +215,19 @@ class PolicyTrainer(GRPOTrainer):
         A part that memory does not suffice for is halved: every rank has all weights, and generates alone.
         """
         if self.served is not None:
-            with self._clocked("generation"):
+            with self.clocked("generation"):
                 return self.served.generate(self, prompt_ids)
         if self.use_vllm or images is not None:
             return super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, *rest, **options
             )
         completions: list[list[int]] = []
-        with self._clocked("generation"):
+        with self.clocked("generation"):
             decoder = self.open_decoder()
             if decoder is not None:
                 return self._decode(decoder, prompt_ids), None
             while len(completions) < len(prompt_ids):
-                n = self.generate_at_once or len(prompt_ids)
+                n = rollouts_at_once(self.generate_at_once, len(prompt_ids))
                 part = prompt_ids[len(completions) : len(completions) + n]
                 try:
                     with self._checkpointing_kept():
@@ -265,21 +279,12 @@ class PolicyTrainer(GRPOTrainer):
         seeds: list[int] = torch.randint(1 << 62, (len(rows),)).tolist()
         order = sorted(range(len(rows)), key=lambda i: (-len(prompt_ids[i]), prompt_ids[i]))
         longest = max(map(len, prompt_ids)) + self.max_completion_length
-        n = decoder.rows_at_once(longest)
-        n = min(n, self.generate_at_once or n)
+        n = rollouts_at_once(self.generate_at_once, decoder.rows_at_once(longest))
         for start in range(0, len(order), n):
             part = order[start : start + n]
             chooser = TokenChooser(self.temperature, self.top_p, [seeds[i] for i in part])
             decoder.run([rows[i] for i in part], chooser)
         return [row.tokens for row in rows]
-
-    def _calculate_rewards(
-        self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any
-    ) -> Any:
-        with self._clocked("reward"):
-            rewards_BF = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        self._rewards_B = rewards_BF[:, 0]
-        return rewards_BF
 
     def _get_per_token_logps_and_entropies(
         self, model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, logits_to_keep: int,
@@ -287,6 +292,15 @@ class PolicyTrainer(GRPOTrainer):
         **media: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:  # fmt: skip
         """Log-probabilities of the completions; what rollouts of a prompt share is computed once."""
+        if self.served is not None and model.training and not torch.is_grad_enabled():
+            model.eval()  # dropout is no part of the policy that the server has
+            try:
+                return self._get_per_token_logps_and_entropies(
+                    model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy,
+                    compute_aux_loss, **media,
+                )  # fmt: skip
+            finally:
+                model.train()
         shares = (
             self.shares_prefixes and not compute_aux_loss and all(part is None for part in media.values())
         )
@@ -322,6 +336,7 @@ class PolicyTrainer(GRPOTrainer):
         return packed.spread(outputs.log_probs), entropies_BC, None
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Generate until enough groups differ in reward: TRL trains on whatever comes."""
         wanted = len(inputs) // self.num_generations
         kept: list[_Group] = []
         flat: list[_Group] = []
@@ -330,6 +345,8 @@ class PolicyTrainer(GRPOTrainer):
         while True:
             n_rounds += 1
             batch = super()._generate_and_score_completions(inputs)
+            if self.served is not None:
+                self._judge_served(batch, self.served)
             made.scored += self.reward.scored
             made.n_cut += sum(self.reward.cut)
             made.n_tokens += self.reward.n_tokens
@@ -364,8 +381,8 @@ class PolicyTrainer(GRPOTrainer):
 
         Samples without a reward leave the loss.
         """
-        first = self.accelerator.process_index * n_local
-        rewards_B = self._rewards_B[first : first + n_local]
+        values = [math.nan if value is None else value for value in self.reward.values]
+        rewards_B = torch.tensor(values, dtype=torch.float32, device=self.accelerator.device)
         unknown = [
             key for key, value in batch.items()
             if torch.is_tensor(value) and value.ndim and key not in PROMPT | COMPLETION | {"advantages"}
@@ -383,6 +400,22 @@ class PolicyTrainer(GRPOTrainer):
             cut = slice(start, start + self.num_generations)
             group = {key: value[cut] for key, value in tensors.items()}
             yield group, rewards_B[cut].tolist(), any(self.reward.cut[cut])
+
+    def _judge_served(self, batch: dict[str, Any], served: ServedPolicy) -> None:
+        """End the run where a server answers with something other than the policy; weigh what it gave.
+
+        TRL's figures leave out what the server could not score; if that is everything, it shows nothing.
+        """
+        written_BC = batch["completion_mask"].bool()
+        scored_BC = written_BC & ~batch["sampling_per_token_logps"].isnan()
+        counts = torch.stack([written_BC.sum(), scored_BC.sum()])
+        n_written, n_scored = self.accelerator.gather(counts).view(-1, 2).sum(dim=0).tolist()
+        found = self._metrics["train"]
+        mean, largest = (found[f"sampling/sampling_logp_difference/{kind}"][-1] for kind in ("mean", "max"))
+        unscored = n_written and not n_scored
+        served.judge(Gap(math.nan if unscored else mean, largest, n_scored), self.state.global_step)
+        if not self.args.vllm_importance_sampling_correction:
+            batch["importance_sampling_ratio"] = torch.ones_like(batch["importance_sampling_ratio"])
 
     def _most(self, n: int) -> int:
         """The largest of a number over all ranks, so that all decide alike."""
@@ -451,6 +484,7 @@ class PolicyTrainer(GRPOTrainer):
     # Checkpoints
 
     def _get_train_sampler(self, dataset: Any = None) -> _Order:
+        """TRL's order, which it would begin anew in a run that is resumed in a later pass."""
         return _Order(super()._get_train_sampler(dataset), lambda: int(self.state.epoch or 0))
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
@@ -462,24 +496,6 @@ class PolicyTrainer(GRPOTrainer):
         self._save(folder)
         if self.args.should_save:
             shutil.rmtree(Path(folder) / "ref", ignore_errors=True)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        if self.args.should_save:
-            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
-            state = {
-                "position": self.stream.position,
-                "n_prompts": self.n_prompts,
-                "flat_batches": self.flat_batches,
-                "n_updates": self.n_updates,
-            }
-            (folder / STREAM_FILE).write_text(json.dumps(state), encoding="utf-8")
-        self.accelerator.wait_for_everyone()
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
-            self.restore(Path(checkpoint))
 
     def restore(self, checkpoint: Path) -> None:
         """Take up the stream of prompts, and what was counted, where a checkpoint was saved."""

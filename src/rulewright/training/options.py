@@ -35,8 +35,11 @@ _CHOICES: Final[dict[TrlClass, dict[str, tuple[str, ...]]]] = {
     "GRPOConfig": {
         "loss_type": ("grpo", "bnpo", "dr_grpo", "dapo", "luspo", "cispo", "sapo", "vespo"),
         "importance_sampling_level": ("token", "sequence"),
+        "vllm_importance_sampling_mode": (
+            "token_truncate", "token_mask", "sequence_truncate", "sequence_mask",
+        ),
     },
-}
+}  # fmt: skip
 # What `plan` computes with: checked by type also where TRL is not installed.
 _WITHOUT_TRL: Final = {
     "max_steps": "int", "num_train_epochs": "float", "per_device_train_batch_size": "int",

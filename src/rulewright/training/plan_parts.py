@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, Self
 
+from rulewright.generation.base import GPU_ROWS, cpu_rows
 from rulewright.training.architecture import Architecture
 from rulewright.training.config import weights_dtype
 from rulewright.training.duration import Machine, Range
@@ -137,6 +138,23 @@ class PlannedRun(ABC):
             eager=config.attention == "eager" or self.architecture.is_eager,
         )  # fmt: skip
 
+    def own_rows(self, n_tokens: int) -> int:
+        """Sequences that our own loop generates together; 0 where `generate` of transformers does it."""
+        arch = self.architecture
+        if not self.machine.is_cpu or self.config.quantize != "none" or not arch.attends_plainly:
+            return 0
+        return cpu_rows(arch.kv_bytes(n_tokens, 2 if self.machine.fast_bf16 else 4))
+
+    def answers_at_once(self, n_tokens: int, least: int = 0) -> int:
+        """Held-out answers that are generated together.
+
+        Args:
+            n_tokens: of prompt and answer.
+            least: that a GPU answers at once.
+        """
+        rows = self.own_rows(n_tokens) or max(GPU_ROWS, least)
+        return min(rows, max(1, self.data.n_dev), self.ask_at_once)
+
     def copied(self, step: Setup) -> dict[str, float]:
         """GiB that answering takes beside a model in training on a CPU: its weights once more, packed.
 
@@ -144,7 +162,7 @@ class PlannedRun(ABC):
         weights in float32 that are all trained, `memory.generation` counts one as autocast's.
         """
         arch = self.architecture
-        if not self.machine.is_cpu or step.quantized or not arch.attends_plainly or step.kind == "all32":
+        if not self.own_rows(1) or step.kind == "all32":
             return {}
         each = 2 if self.machine.fast_bf16 else step.weight_bytes
         edge = 0 if each == step.weight_bytes else arch.embeddings

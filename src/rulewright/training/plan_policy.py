@@ -16,7 +16,6 @@ from rulewright.actions import Rejection, describe_action, render_response
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.environment import prompt_of, task_of
 from rulewright.errors import UsageError
-from rulewright.generation.local import GPU_ROWS
 from rulewright.prompts import Style, action_prompt
 from rulewright.srl.scoring import TeacherStep
 from rulewright.srl.train_srl import SrlConfig, read_steps
@@ -28,14 +27,12 @@ from rulewright.training.duration import Range
 from rulewright.training.lengths import Length, Meter
 from rulewright.training.memory import Answers, Setup
 from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
-from rulewright.training.policy_config import DEFAULTS
+from rulewright.training.policy_config import DEFAULTS, WORTH_JOINING, rollouts_at_once
 from rulewright.training.train_grpo import GrpoConfig, records_of
 
 # A reward without tests takes the engine milliseconds; tests run in the sandbox, twice: seconds, assumed.
 _SCORED_S: Final = (0.005, 0.05)
 _TESTED_S: Final = (0.2, 4.0)
-# Rollouts of one prompt are joined into one row where that saves this share of the tokens.
-_WORTH_JOINING: Final = 0.2
 # Groups of a round that the next one replaces: at most, assumed.
 _REPLACED: Final = 0.5
 # An answer's usual length, beside the right one: a model thinks, and rambles.
@@ -109,7 +106,8 @@ class PolicyRun(PlannedRun):
         whole = options.get("generation_batch_size")
         windows = whole // (rows * devices) if whole else options.get("steps_per_generation") or accumulated
         micro_steps = max(1, windows) * int(options.get("num_iterations", 1))
-        forwards = int(accumulated % micro_steps != 0) + int(float(options["beta"]) > 0)
+        anew = self._served or accumulated % micro_steps != 0
+        forwards = int(anew) + int(float(options["beta"]) > 0)
         return _Batch(
             rows, accumulated, rows * max(1, windows), micro_steps / accumulated,
             int(options["num_generations"]), int(options["max_completion_length"]), forwards,
@@ -134,20 +132,21 @@ class PolicyRun(PlannedRun):
         """A micro-batch of the longest rollouts, padded, or joined where they share a prompt."""
         longest, batch = self._longest_prompt, self._batch
         # The micro-batch of most tokens: of the longest prompts, or of those just not worth joining.
-        left = (1 - _WORTH_JOINING) * batch.rows - math.ceil(batch.rows / batch.group)
-        most = int(_WORTH_JOINING * batch.rows * batch.completion / left) if left > 0 else longest
+        left = (1 - WORTH_JOINING) * batch.rows - math.ceil(batch.rows / batch.group)
+        most = int(WORTH_JOINING * batch.rows * batch.completion / left) if left > 0 else longest
         tokens, rows = max(self._joined(p, batch.completion) for p in (longest, min(longest, most)))
         return self.micro_batch(tokens, rows, masked=True)
 
     @property
     def _at_once(self) -> int:
         """Rollouts that are generated together."""
-        return min(self.config.generate_at_once or self._batch.rollouts, self._batch.rollouts)
+        n = rollouts_at_once(self.config.generate_at_once, self._batch.rollouts)
+        return min(n, self.own_rows(self._longest_prompt + self._batch.completion) or n)
 
     @property
     def _ask_at_once(self) -> int:
         """Held-out answers that are generated together."""
-        return min(max(GPU_ROWS, self._batch.rows), max(1, self.data.n_dev), self.ask_at_once)
+        return self.answers_at_once(self._longest_prompt + self._batch.completion, self._batch.rows)
 
     def phases(self) -> Phases:
         step, prompt, dev = self.setup(), self._longest_prompt, self.data.dev
@@ -288,6 +287,6 @@ class PolicyRun(PlannedRun):
         # and only `sdpa` takes it (`shared_prefix.can_share`).
         arch = self.architecture
         takes_mask = arch.attends_plainly and self.config.attention == "sdpa" and not arch.is_eager
-        if not takes_mask or joined > (1 - _WORTH_JOINING) * plain:
+        if not takes_mask or joined > (1 - WORTH_JOINING) * plain:
             return plain, batch.rows
         return joined, groups

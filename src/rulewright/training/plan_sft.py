@@ -10,7 +10,6 @@ from rulewright.actions import Rejection
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.errors import UsageError
-from rulewright.generation.local import GPU_ROWS
 from rulewright.prompts import Style
 from rulewright.training import lengths, memory
 from rulewright.training.config import CURVE_SHARE, LoraConfig, SftConfig, style_of
@@ -19,8 +18,6 @@ from rulewright.training.lengths import Length, Lengths, Meter
 from rulewright.training.memory import Answers, Setup
 from rulewright.training.plan_parts import Data, Forecast, Phases, PlannedRun
 
-# Held-out answers that a CPU usually generates at once; its own loop decides (`generation.decode`).
-_CPU_ROWS: Final = 32
 _SHORTEST: Final = 512
 
 
@@ -89,8 +86,7 @@ class SftRun(PlannedRun):
         dev = self.data.dev if self.data.dev.n else self.data.train
         completion = self.config.answer_tokens(dev.longest_answer)
         prompt = min(dev.longest_prompt, self.config.max_length_tokens)
-        rows = _CPU_ROWS if self.machine.is_cpu else GPU_ROWS
-        return Answers(min(rows, self.data.n_dev, self.ask_at_once), prompt, completion)
+        return Answers(self.answers_at_once(prompt + completion), prompt, completion)
 
     def forecast(self) -> Forecast:
         config, machine, train = self.config, self.machine, self.data.train

@@ -77,10 +77,10 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     watch.evaluate(0)
     if start is not None:
         console.decided("start", start.name, "the newest whole checkpoint of this run")
-    if start is not None and environment.agree(lambda: checkpoints.is_over(start)):
-        console.decided("training", "done already", "what is left is to evaluate and to publish")
-        checkpoints.load(trainer, start)
         trainer.restore(start)
+    stopped = trainer.flat_batches >= config.sampling.max_flat_batches
+    if start is not None and environment.agree(lambda: stopped or checkpoints.is_over(start)):
+        checkpoints.load_finished(trainer, start)
     else:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
     _require_signal(trainer, config)
@@ -88,7 +88,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
     if trainer.accelerator.is_main_process:
-        checkpoints.publish(run.path / "best", config.out)
+        checkpoints.publish(watch.best, config.out)
         result = _result(config, tasks, trainer, watch, time.monotonic() - started)
         publish(run, config, curves=True)
         job.finish(config, run, result)

@@ -32,6 +32,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "logging_steps": 1,
     "save_steps": 20,
 }
+WORTH_JOINING: Final = 0.2
+"""Rollouts of one prompt are computed as one row where that saves at least this share of the tokens."""
 POLICY_OWNED: Final = OWNED | {
     "do_eval": "eval_every_steps",
     "eval_on_start": "nothing: the start is always evaluated",
@@ -79,6 +81,11 @@ class PolicyConfig(TrainConfig):
 
     trl_class = "GRPOConfig"
     owned = POLICY_OWNED
+
+
+def rollouts_at_once(limit: int, n: int) -> int:
+    """How many of `n` rollouts are generated together, where `generate_at_once` is `limit`."""
+    return min(limit or n, n)
 
 
 class Tasks(NamedTuple):

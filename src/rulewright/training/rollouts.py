@@ -1,16 +1,15 @@
 """Rollouts of the policy under training from a vLLM server (`rollouts: server`).
 
 Before each batch whose weights are new, the adapter is written and loaded under a fresh name;
-then all processes ask for their rollouts at once. On some of them the trainer computes the
-log-probabilities itself: where they part from the server's, the server answers with
-something other than the policy (an older adapter, another base, other sampling), and the run
-ends before it learns from that. Everything decided is decided by all processes alike.
+then all processes ask for their rollouts at once. The trainer computes the log-probabilities
+itself: where they part from the server's, the server answers with something other than the
+policy (an older adapter, another base, other sampling), and the run ends before it learns from
+that; by what is left of the difference TRL weighs them. All processes decide alike.
 
 What this cannot see: an adapter that is a few small steps old differs by less than rounding
 does; the difference shows once it has grown (`max_gap_growth`).
 """
 
-# ruff: noqa: N806  (shape suffixes: B rollouts, P prompt and C completion tokens, L both)
 from __future__ import annotations
 
 import math
@@ -22,10 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import torch
 from accelerate.utils import broadcast_object_list, gather_object
-from trl.models.utils import disable_gradient_checkpointing
-from trl.trainer.utils import pad
 
 from rulewright import console
 from rulewright.digests import text_number
@@ -81,7 +77,7 @@ class ServedPolicy:
             prompt_ids: of this process; those of a group stand side by side.
 
         Raises:
-            RulewrightError: the server is down, refuses, or serves something other than the policy.
+            RulewrightError: the server is down, or refuses.
         """
         start = time.monotonic()
         self.publish(trainer)
@@ -97,10 +93,6 @@ class ServedPolicy:
         n_tokens = sum(len(rollout.token_ids) for rollout in rollouts)
         metrics = trainer._metrics["train"]
         metrics["rollout/tokens_per_s"].append(n_tokens / max(1e-9, time.monotonic() - start))
-        gap = measure(trainer, prompt_ids, rollouts, self._config.check_rollouts)
-        metrics["rollout/logprob_gap"].append(gap.mean)
-        metrics["rollout/logprob_gap_max"].append(gap.largest)
-        self._judge(gap, trainer.state.global_step)
         return [r.token_ids for r in rollouts], [r.logprobs for r in rollouts]
 
     def publish(self, trainer: PolicyTrainer) -> str:
@@ -182,8 +174,12 @@ class ServedPolicy:
             raise failure or RulewrightError(*first)
         return found
 
-    def _judge(self, gap: Gap, step: int) -> None:
-        """End the run where the server serves something other than the policy."""
+    def judge(self, gap: Gap, step: int) -> None:
+        """End the run where the server serves something other than the policy.
+
+        Raises:
+            RulewrightError: it does.
+        """
         config = self._config
         self._first = self._first or gap
         first = self._first.mean
@@ -250,44 +246,6 @@ def write_adapter(trainer: PolicyTrainer, folder: Path) -> None:
     trainer.accelerator.wait_for_everyone()
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def measure(
-    trainer: PolicyTrainer, prompt_ids: Sequence[list[int]], rollouts: Sequence[Rollout], n_rows: int
-) -> Gap:
-    """Compare the server's log-probabilities with the trainer's on the same tokens.
-
-    Rows are taken evenly from the batch; every process takes equally many. Tokens that the
-    server could not score are left out.
-    """
-    rows = range(0, len(rollouts), max(1, len(rollouts) // n_rows))[:n_rows]
-    device, fill = trainer.accelerator.device, trainer._tokenizer.pad_token_id
-    chosen = [rollouts[row] for row in rows]
-    prompts = [torch.tensor(prompt_ids[row]) for row in rows]
-    answers = [torch.tensor(r.token_ids) for r in chosen]
-    ids_BL = torch.cat([pad(prompts, fill, "left"), pad(answers, fill, "right")], dim=1).to(device)
-    mask_BC = pad([torch.ones_like(a) for a in answers], 0, "right").to(device)
-    mask_BP = pad([torch.ones_like(p) for p in prompts], 0, "left").to(device)
-    theirs_BC = pad([torch.tensor(r.logprobs) for r in chosen], 0.0, "right").to(device)
-    was_training = trainer.model.training
-    trainer.model.eval()  # dropout is no part of the policy
-    try:
-        with disable_gradient_checkpointing(trainer.model, trainer.args.gradient_checkpointing_kwargs):
-            ours_BC, *_ = trainer._get_per_token_logps_and_entropies(
-                trainer.model, ids_BL, torch.cat([mask_BP, mask_BC], dim=1), mask_BC.shape[1],
-                batch_size=trainer.args.per_device_train_batch_size,
-            )  # fmt: skip
-    finally:
-        trainer.model.train(was_training)
-    counted_BC = mask_BC.bool() & ~theirs_BC.isnan()
-    gap = (ours_BC.float() - theirs_BC).abs()[counted_BC]
-    total = torch.stack([gap.sum(), torch.tensor(float(gap.numel()), device=device)])
-    sums = trainer.accelerator.gather(total).view(-1, 2).sum(dim=0)
-    largest = gap.max() if gap.numel() else torch.zeros((), device=device)
-    n_tokens = int(sums[1].item())
-    mean = float(sums[0].item()) / n_tokens if n_tokens else float("nan")
-    return Gap(mean, float(trainer.accelerator.gather(largest).max().item()), n_tokens)
-
-
 def check_served(arguments: Any, has_adapter: bool) -> None:
     """Refuse what rollouts from a server cannot do.
 
@@ -299,6 +257,12 @@ def check_served(arguments: Any, has_adapter: bool) -> None:
         problems.append("`rollouts: server` needs `lora`: the server is given adapters, not all weights")
     if arguments.use_vllm:
         problems.append("trainer.use_vllm is TRL's own way to vLLM: leave it out, or `rollouts: server`")
+    token_weights = arguments.vllm_importance_sampling_mode.startswith("token_")
+    if arguments.loss_type == "vespo" and not token_weights:
+        problems.append(
+            "trainer.loss_type: vespo weighs a server's tokens, not whole answers: "
+            "trainer.vllm_importance_sampling_mode: token_truncate or token_mask"
+        )
     for name, whole in (("top_p", 1.0), ("top_k", 0), ("min_p", None), ("repetition_penalty", 1.0)):
         if (given := getattr(arguments, name)) != whole:
             problems.append(f"trainer.{name}: {given}: `rollouts: server` draws from the whole distribution")

@@ -187,12 +187,9 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
             preview.show_rows(rows, made.counts, made.tokenizer)
             made.prober.before()
     began = time.monotonic()
-    over = start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience))
     loss = None
-    engine = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
-    if over and start is not None and not engine:
-        console.decided("training", "done already", "what is left is to save and to evaluate")
-        checkpoints.load(trainer, start)
+    if start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience)):
+        checkpoints.load_finished(trainer, start)
     else:
         with console.progress("train", made.steps) if environment.is_main() else nullcontext() as bar:
             if bar is not None:

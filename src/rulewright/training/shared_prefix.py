@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from rulewright.difftext import common_start
 from rulewright.generation.cpu import ATTENTION
 from rulewright.training.data import IGNORED
-
-MIN_SAVED: Final = 0.2
-"""Packing is worth its mask where it saves at least this share of the tokens."""
+from rulewright.training.policy_config import WORTH_JOINING
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def pack(input_ids: torch.Tensor, attention_mask: torch.Tensor, n_completion: in
     source = [[-1] * n_completion for _ in ids]
     rows = [_joined(prompt, members) for prompt, members in groups.items()]
     width = max(1, *(len(row.tokens) for row, _ in rows))
-    if len(rows) * width > (1 - MIN_SAVED) * input_ids.numel():
+    if len(rows) * width > (1 - WORTH_JOINING) * input_ids.numel():
         return None
     for g, (_, places) in enumerate(rows):
         for member, at in places.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from accelerate.utils import gather_object
@@ -13,8 +13,8 @@ from transformers import TrainerCallback
 
 from rulewright import console, jsonl
 from rulewright.errors import UsageError
-from rulewright.generation.base import Sampling
-from rulewright.generation.local import GPU_ROWS, LocalGenerator
+from rulewright.generation.base import GPU_ROWS, Sampling
+from rulewright.generation.local import LocalGenerator
 from rulewright.runs import RunDir
 from rulewright.srl.curves import plot
 from rulewright.srl.scoring import Evaluation, Scored, Scorer, summarize
@@ -50,6 +50,9 @@ class Watch(TrainerCallback):
         if self._main:
             for path in (run.path / "metrics.jsonl", self._rewards):
                 checkpoints.forget_after(path, resumed_at)
+            for folder in run.path.glob("best-*"):
+                if checkpoints.step_of(folder) > resumed_at:
+                    shutil.rmtree(folder)
             self._forget_half()
         self.history = environment.agree(self._restored)
         for step in sorted(self.history):
@@ -90,9 +93,8 @@ class Watch(TrainerCallback):
         Each process answers its part of the tasks; what all of them found decides in all.
         """
         if step in self.history:
-            published = step == self.best_step and (step > 0 or self._config.keep == "start")
-            if published and environment.agree(lambda: not self._is_saved(step)):
-                self.save_best(step)  # the run was killed before it was saved
+            if step == self.best_step and (step > 0 or self._config.keep == "start"):
+                self.save_best()  # the run may have been killed before it was saved
             return
         trainer = self._trainer
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
@@ -113,7 +115,7 @@ class Watch(TrainerCallback):
         if self._main:
             self._note(step, found)
         if self._consider(step):
-            self.save_best(step)
+            self.save_best()
 
     def _note(self, step: int, found: dict[Mode, Evaluation]) -> None:
         with jsonl.Appender(self._rewards) as rewards:
@@ -169,22 +171,28 @@ class Watch(TrainerCallback):
     def _value(self, step: int) -> float:
         return sum(self.history[step][mode].mean_reward for mode in MODES)
 
-    def _is_saved(self, step: int) -> bool:
-        path = self._run.path / "best" / "step.json"
-        return path.exists() and bool(json.loads(path.read_text(encoding="utf-8"))["step"] == step)
+    @property
+    def best(self) -> Path:
+        """The folder of the best step so far, complete where it exists."""
+        return self._run.path / f"best-{self.best_step}"
 
-    def save_best(self, step: int) -> None:
-        """Write the model next to the previous best one, then swap them."""
-        folder = self._run.path / "best"
+    def save_best(self) -> None:
+        """Have the model of the best step; an earlier one's stays until a checkpoint remembers this one."""
+        if environment.agree(self.best.exists):
+            return
         fresh = self._run.path / "best.new"
         self._trainer.save_model(str(fresh))
         if self._main:
             style, thinking = self._trainer.prompt_style, self._trainer.thinking
             checkpoints.write_note(fresh, style, thinking, "action", self._config.model)
-            jsonl.write_json(fresh / "step.json", {"step": step})
-            shutil.rmtree(folder, ignore_errors=True)
-            fresh.rename(folder)
+            fresh.rename(self.best)
         self._trainer.accelerator.wait_for_everyone()
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self._main:
+            for folder in self._run.path.glob("best-*"):
+                if folder != self.best:
+                    shutil.rmtree(folder)
 
     def gain(self, before: Evaluation, after: Evaluation) -> dict[str, Any]:
         """Mean difference of dev rewards, paired by row, with its 95 % interval over groups."""
