@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -13,9 +12,9 @@ from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn import corpus, generalize
 from rulewright.mining.learn.generalize import MAX_EXAMPLES
 from rulewright.mining.learn.pool import CandidatePool
-from rulewright.mining.learn.search import Budget, BudgetSpent, fill
-from rulewright.mining.propose import combine, deletions, insertions, proposals, runs
-from rulewright.mining.propose.candidate import Candidate, Effect
+from rulewright.mining.learn.search import Budget, BudgetSpent
+from rulewright.mining.propose import deletions, insertions, proposals, runs
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, Hunk, variants
 from rulewright.mining.text.tree import Tree
 
@@ -29,55 +28,12 @@ def renames(n: int, like: bool) -> Edit:
     return edit_of(pre, pre.replace("f", "g"))
 
 
-def sound_tokens(edit: Edit) -> list[tuple[Candidate, Effect]]:
-    return [
-        (one, done)
-        for number in range(len(edit.hunks))
-        for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-        if one.is_token and (done := effect(edit, one)) is not None and done.is_sound
-    ]
-
-
 @pytest.mark.parametrize(("n", "like", "told"), [
     (200, True, True), (201, True, False), (40, False, True), (41, False, False),
 ])  # fmt: skip
 def test_an_edit_of_so_many_hunks_and_of_so_many_unlike_ones(n: int, like: bool, told: bool) -> None:
     edit = renames(n, like)
     assert len(edit.hunks) == n and edit.is_workable is told
-
-
-@pytest.mark.parametrize(
-    ("n", "told"), [(2, False), (3, True), (5, True), (6, True), (40, True), (41, False)]
-)
-def test_a_table_of_so_many_words(n: int, told: bool) -> None:
-    edit = renames(n, like=False)
-    found = [
-        (one, done)
-        for number in range(n)
-        for one in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-        if (done := effect(edit, one)) is not None and done.is_sound
-    ]
-    tables = list(combine.lookup_table(edit, found))
-    assert bool(tables) is told
-    own = n * (costs.GOOD + costs.STEP)
-    assert all(table.extra_cost == (own if n <= 5 else 0.0) for table in tables)
-    assert all(table.anchor.sg.text() == "f0" for table in tables), "the first of the words"
-    assert not any(table.adds or table.inserts or table.blanks for table in tables)
-
-
-def test_words_of_which_one_becomes_another_are_no_table() -> None:
-    pre = "".join(f"{name} = f{i}()\n" for i, name in enumerate("abcdef"))
-    edit = edit_of(pre, re.sub(r"f(\d)", lambda found: f"f{int(found[1]) + 1}", pre))
-    found = sound_tokens(edit)
-    assert len(found) >= 6 and not list(combine.lookup_table(edit, found))
-
-
-def test_words_that_change_where_they_are_called_are_no_table() -> None:
-    pre = "".join(f"f{i}()\nstay(f{i})\n" for i in range(6))
-    edit = edit_of(pre, re.sub(r"f(\d)\(", r"g\1(", pre))
-    found = [(one.candidate, one.effect) for one in fill(edit, Budget(300.0)).sound]
-    assert len({one.anchor.start for one, _ in found if one.is_token}) == 6, "each asks for its call"
-    assert not list(combine.lookup_table(edit, found))
 
 
 @pytest.mark.parametrize(("n", "told"), [(12, True), (13, False)])
@@ -144,49 +100,6 @@ def test_so_many_places_around_a_change_are_tried() -> None:
     found = proposed(f"{deep}\n", f"{deep.replace('a', 'b')}\n")
     places = {one.anchor.index for one in found if one.shape in ("pattern", "lexical", "literal")}
     assert len(places) == proposals.MAX_ANCHORS == 8
-
-
-@pytest.mark.parametrize(("n", "told"), [(4, True), (5, False)])
-def test_so_many_unlike_parts_are_rewritten_within_a_definition(n: int, told: bool) -> None:
-    pre = "def work():\n" + "".join(f"    old{i}()\n    stay()\n" for i in range(n))
-    edit = edit_of(pre, pre.replace("old", "new"))
-    assert bool(list(combine.with_rewriters(edit, sound_tokens(edit)))) is told
-
-
-@pytest.mark.parametrize(("size", "kinds"), [
-    (6_000, ["block", "function_definition", "function_definition"]),
-    (6_001, ["block", "function_definition"]),
-    (6_016, ["block", "function_definition"]),
-    (6_017, ["function_definition"]),
-    (30_000, ["function_definition"]),
-    (30_001, []),
-])  # fmt: skip
-def test_a_construct_of_so_many_characters_and_one_without_a_name(size: int, kinds: list[str]) -> None:
-    """The block, 16 characters smaller, has no name; the function is told by its name and its first line."""
-    frame = "def work():\n    old0()\n    # {}\n    old1()"
-    pre = frame.format("x" * (size - len(frame) + 2))
-    edit = edit_of(pre, pre.replace("old", "new"))
-    assert [one.kind for one in combine.with_rewriters(edit, sound_tokens(edit))] == kinds
-
-
-def test_so_many_constructs_around_a_change_are_tried() -> None:
-    pre = (
-        "class A:\n class B:\n  class C:\n   class D:\n"
-        "    def work():\n     old0()\n     stay()\n     old1()\n"
-    )
-    edit = edit_of(pre, pre.replace("old", "new"))
-    made = list(combine.with_rewriters(edit, sound_tokens(edit)))
-    assert len({one.anchor.index for one in made}) == combine.MAX_CONSTRUCTS == 3
-
-
-@pytest.mark.parametrize(("first", "second", "told"), [
-    (260, 4, True), (261, 4, False),  # a part of 300 characters and one of 301
-    (241, 100, True), (242, 100, False),  # a rule of 600 characters and one of 601
-])  # fmt: skip
-def test_a_rewrite_of_so_many_characters(first: int, second: int, told: bool) -> None:
-    pre = "def work():\n    old0()\n    stay()\n    old1()\n"
-    edit = edit_of(pre, pre.replace("old0", "n" * first).replace("old1", "m" * second))
-    assert bool(list(combine.with_rewriters(edit, sound_tokens(edit)))) is told
 
 
 @pytest.mark.parametrize(("n", "told"), [(1_496, True), (1_497, False)])

@@ -67,7 +67,6 @@ DECIDES: list[tuple[str, float, str]] = [
     ("BASE.literal", 0.0, "python-except-name"),
     ("BASE.run", 0.0, "csharp-attribute-renamed"),
     ("BASE.sequence", 0.0, "java-statements-together"),
-    ("BASE.table", 60.0, "tsx-many-attributes"),
 ]
 """A number, what it is changed to, and a case whose rule then changes."""
 
@@ -78,7 +77,7 @@ CHARGED: list[tuple[str, float, Language, str, str]] = [
 ]  # fmt: skip
 """A number, and an edit with candidates that pay it: the price of the cheapest of these."""
 
-ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "BASE.rewrite", "SMALLER_REWRITE", "LAST_RESORT"}
+ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "SMALLER_REWRITE", "LAST_RESORT"}
 """Shown by tests of their own below."""
 
 
@@ -147,18 +146,7 @@ def test_variables_beyond_the_fifth_are_paid_for(monkeypatch: pytest.MonkeyPatch
 
 
 def test_shapes_that_fit_more_places_cost_less() -> None:
-    order = [
-        "pattern",
-        "transform",
-        "lexical",
-        "delete",
-        "insert",
-        "rewrite",
-        "table",
-        "literal",
-        "sequence",
-        "run",
-    ]
+    order = ["pattern", "transform", "lexical", "delete", "insert", "literal", "sequence", "run"]
     assert sorted(costs.BASE, key=lambda shape: costs.BASE[shape]) == order
 
 
@@ -225,14 +213,6 @@ def test_a_plan_with_a_literal_rule_is_the_last_resort(monkeypatch: pytest.Monke
     assert again == [usual[0], pytest.approx(usual[1] + 10.0)]
     # Five general rules of the usual price come before a single literal one.
     assert costs.LAST_RESORT > 5 * costs.GOOD + 4 * costs.STEP
-
-
-def test_a_table_of_few_words_costs_more_than_a_rule_for_each() -> None:
-    pre = "tall(a);\nstay();\nwide(b);\nstay();\nflat(c);\n"
-    post = "high(a);\nstay();\nbroad(b);\nstay();\nlow(c);\n"
-    [table] = [one.candidate for one in found("javascript", pre, post) if one.candidate.shape == "table"]
-    rules = [one.candidate.cost for one in found("javascript", pre, post) if one.candidate.is_token]
-    assert table.cost > 3 * min(rules) + 2 * costs.STEP
 
 
 def test_a_fix_that_speaks_of_an_expansion_is_none() -> None:

@@ -125,7 +125,7 @@ def test_what_drops_code_is_rejected() -> None:
 
 
 def test_shapes_that_repeat_are_literal() -> None:
-    for shape in ("pattern", "transform", "delete", "insert", "rewrite", "lexical"):
+    for shape in ("pattern", "transform", "delete", "insert", "lexical"):
         assert tier(shape=shape) == "train"
     assert tier(shape="literal") == tier(shape="run") == "literal"
 

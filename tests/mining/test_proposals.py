@@ -12,8 +12,8 @@ from tests.mining.test_cases import CASES, case
 from rulewright.actions import visit
 from rulewright.languages import Language, language_of_path
 from rulewright.mining.judge.soundness import effect
-from rulewright.mining.propose import combine, deletions, insertions, proposals, runs, tokens
-from rulewright.mining.propose.candidate import Candidate, Effect
+from rulewright.mining.propose import deletions, insertions, runs, tokens
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -112,55 +112,6 @@ def test_a_long_insertion_is_not_spelled_out(top: str) -> None:
         assert bool(made) is told
 
 
-def sound(edit: Edit) -> list[tuple[Candidate, Effect]]:
-    tried = (
-        (candidate, effect(edit, candidate))
-        for number in range(len(edit.hunks))
-        for candidate in proposals.for_hunk(edit, number, frozenset(), set(), lambda: True)
-    )
-    return [(candidate, done) for candidate, done in tried if done is not None and done.is_sound]
-
-
-WORK = "import os\n\n\ndef work(a):\n    x = os.getcwdu()\n    y = a\n    raise Wrong, 'bad'\n"
-
-
-def test_unlike_changes_in_a_definition_are_rewritten_within_it() -> None:
-    after = WORK.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
-    edit = next(variants(Tree(WORK, "python"), Tree(after, "python")))
-    found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
-    made = list(combine.with_rewriters(edit, found))
-    assert made and all(one.shape == "rewrite" and one.hunks == {0, 1} for one in made)
-    named = {"kind": "function_definition", "has": {"field": "name", "regex": "^work$"}, "pattern": "$W"}
-    assert named in [one.rule["rule"] for one in made]
-    for one in made:
-        done = effect(edit, one)
-        assert done is not None and done.is_sound and done.hunks == {0, 1}
-        assert [part["id"] for part in one.rule["rewriters"]] == ["a", "b"]
-        assert one.rule["transform"] == {"NEW": "rewrite($W, rewriters=[a, b])"}
-        used = [next(c for c, _ in found if c.rule["rule"] == p["rule"]) for p in one.rule["rewriters"]]
-        assert one.n_vars == 1 + sum(part.n_vars for part in used)
-    assert list(combine.with_rewriters(edit, [(c, d) for c, d in found if 0 in d.hunks])) == [], "one is left"
-    assert list(combine.with_rewriters(edit, [])) == []
-
-
-def test_a_part_that_makes_several_changes_is_one_rewriter() -> None:
-    pre = WORK.replace("    y = a\n", "    y = a\n    z = os.getcwdu()\n")
-    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
-    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
-    made = list(
-        combine.with_rewriters(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) < 3])
-    )
-    assert made and all(len(one.rule["rewriters"]) == 2 for one in made)
-
-
-def test_a_change_is_not_rewritten_within_a_whole_file() -> None:
-    pre = "x = os.getcwdu()\ny = 1\nraise Wrong, 'bad'\n"
-    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
-    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
-    found = [(one, done) for one, done in sound(edit) if len(done.hunks) == 1]
-    assert len(found) > 1 and list(combine.with_rewriters(edit, found)) == []
-
-
 def test_a_neighbor_of_a_run_is_told_by_its_first_line_too() -> None:
     """With variables for single words with and without it, and with the words as they stand only with it."""
     pre = "a(0)\ny = b\nc()\n"
@@ -168,18 +119,3 @@ def test_a_neighbor_of_a_run_is_told_by_its_first_line_too() -> None:
     of_statements = [one for one in run(edit, 0) if "expression_statement" in one.key]
     ways = {("regex" in str(one.rule["rule"]), "y = b" in one.key) for one in of_statements}
     assert ways == {(False, False), (True, False), (True, True)}
-
-
-def test_a_larger_construct_must_have_a_name() -> None:
-    """The block is told by its first line, the loops around it are left out, the function has a name."""
-    pre = (
-        "import os\n\n\ndef work(a):\n    while a:\n        for b in a:\n            x = os.getcwdu()\n"
-        "            y = a\n            raise Wrong, 'bad'\n"
-    )
-    after = pre.replace("getcwdu", "getcwd").replace("raise Wrong, 'bad'", "raise Wrong('bad')")
-    edit = next(variants(Tree(pre, "python"), Tree(after, "python")))
-    made = list(
-        combine.with_rewriters(edit, [(one, done) for one, done in sound(edit) if len(done.hunks) == 1])
-    )
-    assert [one.kind for one in made] == ["block", "function_definition", "function_definition"]
-    assert [sorted(one.rule["rule"])[0] for one in made] == ["kind", "has", "kind"]

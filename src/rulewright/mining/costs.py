@@ -21,8 +21,6 @@ BASE: Final[Mapping[str, float]] = {
     "lexical": 1.8,  # a short text as it stands: right, but it says nothing of others like it
     "delete": 2.0,  # what goes must be named well, since nothing of it is kept
     "insert": 2.2,  # only the neighbor says where
-    "rewrite": 2.5,  # rewriters within a construct: long to read
-    "table": 4.0,  # words with their new ones: long to read
     "literal": 6.0,  # a long text as it stands: fits this place alone
     "sequence": 8.0,  # several statements, each with variables: smaller rules say it where they can
     "run": 8.0,  # several statements as they stand: fits this place alone, and is long

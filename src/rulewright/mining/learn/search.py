@@ -8,7 +8,7 @@ is counted in rule evaluations, not in seconds, so an edit gives the same rules 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -20,7 +20,7 @@ from rulewright.mining.judge import assumptions, price, refine
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.propose import combine, proposals, tokens
-from rulewright.mining.propose.candidate import LONG_SHAPES, Candidate, Effect
+from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -74,10 +74,13 @@ def fill(edit: Edit, budget: Budget, quoted: frozenset[str] = frozenset()) -> Ca
                         found = _tried(edit, priced, budget)
                         if found is not None:
                             pool.add(found)
-        _join(pool, budget, combine.across_kinds)
-        _join(pool, budget, combine.lookup_table)
-        if len(edit.hunks) > 1 and not any(_is_compact(f.candidate) for f in pool.full()):
-            _join(pool, budget, combine.with_rewriters)
+        # The first sound rule that does the work of several.
+        for candidate in combine.across_kinds(edit, [(f.candidate, f.effect) for f in pool.sound]):
+            budget.take()
+            together = effect(edit, candidate)
+            if together is not None and together.is_sound:
+                pool.sound.append(SoundCandidate(candidate, together))
+                break
     except BudgetSpent:
         pass
     return pool
@@ -103,20 +106,6 @@ def _tried(edit: Edit, candidate: Candidate, budget: Budget) -> SoundCandidate |
         if again is not None and again.is_sound:
             return SoundCandidate(better, again)
     return None
-
-
-def _join(
-    pool: CandidatePool,
-    budget: Budget,
-    join: Callable[[Edit, list[tuple[Candidate, Effect]]], Iterator[Candidate]],
-) -> None:
-    """Add the first sound rule that does the work of several sound candidates."""
-    for candidate in join(pool.edit, [(f.candidate, f.effect) for f in pool.sound]):
-        budget.take()
-        together = effect(pool.edit, candidate)
-        if together is not None and together.is_sound:
-            pool.sound.append(SoundCandidate(candidate, together))
-            return
 
 
 def imported_names(tree: Tree) -> frozenset[str]:
@@ -241,7 +230,7 @@ def _choices(pool: CandidatePool, n_steps: int) -> list[SoundCandidate]:
 
 
 def _is_compact(candidate: Candidate) -> bool:
-    return candidate.generalizes and candidate.is_short and candidate.shape not in LONG_SHAPES
+    return candidate.generalizes and candidate.is_short and candidate.shape != "sequence"
 
 
 def _carried_over(edit: Edit, pool: CandidatePool, budget: Budget) -> CandidatePool:

@@ -16,13 +16,9 @@ from rulewright.mining.rules import reading
 from rulewright.mining.text.lift import Lifted
 from rulewright.mining.text.tree import Node
 
-Shape = Literal[
-    "pattern", "transform", "delete", "insert", "rewrite", "lexical", "sequence", "table", "literal", "run"
-]
+Shape = Literal["pattern", "transform", "delete", "insert", "lexical", "sequence", "literal", "run"]
 LITERAL_SHAPES: Final = frozenset({"literal", "run"})
 """Shapes of rules that spell out long code without variables."""
-LONG_SHAPES: Final = frozenset({"sequence", "table"})
-"""Shapes of general rules that do the work of several smaller ones."""
 
 MAX_ANCHOR_CHARS: Final = 2_500
 SNIPPET_CHARS: Final = 12
@@ -68,9 +64,8 @@ class Candidate:
 
     @cached_property
     def n_vars(self) -> int:
-        """Variables that a reader has to follow; those of each rewriter count separately."""
-        parts = (self.rule, *self.rule.get("rewriters", ()))
-        return sum(len(visit.bound(part["rule"])) for part in parts)
+        """Variables that a reader has to follow."""
+        return len(visit.bound(self.rule["rule"]))
 
     @cached_property
     def bits(self) -> float:
