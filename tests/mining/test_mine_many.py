@@ -13,7 +13,7 @@ import pytest
 from tests.waiting import wait_until
 
 from rulewright import cli, engine, jsonl
-from rulewright.actions import parse_action
+from rulewright.actions import parse_action, visit
 from rulewright.actions.action import Action
 from rulewright.data import store
 from rulewright.engine.rules import compile_rule
@@ -21,7 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.mining import Example, claim, inputs, mine_many
 from rulewright.mining.by_hand import diffs
 from rulewright.mining.judge import background
-from rulewright.mining.judge.confidence import is_reckless
+from rulewright.mining.judge.confidence import confidence, is_reckless
 from rulewright.mining.judge.soundness import effect
 from rulewright.mining.learn.corpus import clusters, signature
 from rulewright.mining.learn.generalize import (
@@ -32,6 +32,7 @@ from rulewright.mining.learn.generalize import (
     generalize,
 )
 from rulewright.mining.propose.candidate import Candidate
+from rulewright.mining.rules import reading
 from rulewright.mining.text.tree import Tree
 
 
@@ -408,6 +409,41 @@ def test_equal_edits_get_one_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     records = [record for file in files for record in store.load(file)]
     assert len(records) == 12
     assert len({(record.metadata.provenance or {})["tier"] for record in records}) == 1
+
+
+@pytest.mark.parametrize("n_elsewhere", [0, 12])
+def test_a_shared_rule_comes_with_its_own_figures_unless_it_matches_much_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_elsewhere: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sides = [
+        (f"import {kit}\nfetch_all({kit}, {i})\n", f"import {kit}\nfetch_every({kit}, n={i})\n")
+        for i, kit in enumerate(("alpha", "beta"))
+    ]
+    others = "".join(f"fetch_all(b, {i})\n" for i in range(n_elsewhere))
+    sides += [(f"go_{i}()\n{others}", f"run_{i}()\n{others}") for i in range(4)]
+    rows = [
+        {"id": f"e{i}", "source": "demo", "language": "python", "group": f"g{i}", "license": "mit",
+         "pre": pre, "post": post}
+        for i, (pre, post) in enumerate(sides)
+    ]  # fmt: skip
+    jsonl.write(tmp_path / "edits.jsonl", rows)
+    assert cli.main(["mine", "edits.jsonl", "--workers", "1", "--literal-share", "1"]) == 0
+    known = {
+        (record.metadata.provenance or {})["of"]: record
+        for file in (tmp_path / "data/processed").glob("*/mined_*.jsonl")
+        for record in store.load(file)
+    }
+    for name in ("e0", "e1"):
+        metadata = known[name].metadata
+        action, told = parse_action(metadata.action or ""), metadata.provenance or {}
+        assert isinstance(action, Action)
+        assert told["confidence"] == round(confidence(action.rules), 3)
+        assert told["bits"] == reading.bits(action.rules[0])
+        assert told["n_vars"] == len(visit.bound(action.rules[0]["rule"]))
+        assert (told["support"], told["reason"] == "shared by 2 edits") == (
+            (1, False) if n_elsewhere else (2, True)
+        )
 
 
 @pytest.mark.parametrize(("share", "kept"), [("0.25", 2), ("0", 0), ("1", 4)])

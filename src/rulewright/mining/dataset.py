@@ -26,11 +26,12 @@ from rulewright.errors import UsageError
 from rulewright.mining import inputs, report
 from rulewright.mining.inputs import EditRow
 from rulewright.mining.judge import background
-from rulewright.mining.learn import corpus
+from rulewright.mining.learn import corpus, grading
 from rulewright.mining.learn.corpus import Result, Shared
 from rulewright.mining.learn.siblings import Siblings
 from rulewright.mining.settings import MineConfig
 from rulewright.runs import RunDir
+from rulewright.verdict import Verdict
 
 FALLBACK: Final = "Apply the `{}` fix to this code."
 
@@ -113,28 +114,24 @@ def _mined(config: MineConfig, source: inputs.Stream, known: corpus.Known, folde
 def _apply_shared(
     results: Mapping[str, Result], shared: Sequence[Shared], known: corpus.Known
 ) -> dict[str, tuple[str, ...]]:
-    """Give each edit that a shared rule reproduces exactly that rule, with its support.
+    """Give each edit that a shared rule reproduces exactly that rule, with its figures.
 
     Returns:
         by edit id, the edits that have its rule.
     """
     together: dict[str, tuple[str, ...]] = {}
     for one in sorted(shared, key=lambda s: s.support):
-        n_elsewhere = corpus.too_general(one, known)
+        if corpus.n_elsewhere(one, known) > background.TOO_MANY * one.support:
+            continue
+        figures = grading.told_by_text(one.action(), [one.rule]) | {"support": one.support}
         for name in one.exact_ids:
             result = results[name]
-            if len(result["rules"]) > 1:
+            if len(result["rules"]) > 1 or result["tier"] == "reject":
                 continue
-            result["rules"] = [one.rule]
+            result |= {"rules": [one.rule], "tier": "train", "reason": f"shared by {one.support} edits"}
             together[name] = one.exact_ids
             result["shapes"] = ["pattern"] if "$" in json.dumps(one.rule["rule"]) else ["lexical"]
-            result["figures"] |= {
-                "support": one.support,
-                "n_chars": len(json.dumps([one.rule], ensure_ascii=False)),
-            }
-            general = n_elsewhere > background.TOO_MANY * max(1, one.support)
-            if result["tier"] == "literal" and not general and not result["figures"]["degenerate"]:
-                result["tier"], result["reason"] = "train", f"shared by {one.support} edits"
+            result["figures"] |= figures
     return together
 
 
@@ -202,8 +199,8 @@ def _records(
 
 def _record(edit: EditRow, result: Result, slug: str, siblings: Siblings) -> NormalizedRecord | None:
     action = Action(edit.language, tuple(result["rules"]), mode="yaml")
-    made = engine.apply(action, edit.pre)
-    if made.post != edit.post:
+    made = engine.judge(action, edit.pre, edit.post)
+    if made.post != edit.post or {Verdict.LOSSY, Verdict.DEGENERATE} & made.flags:
         return None
     named = re.sub(r"\W+", "-", re.split("[/:]", edit.group)[-1]).strip("-")
     instruction = edit.instruction or FALLBACK.format(named or edit.source)

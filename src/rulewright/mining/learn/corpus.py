@@ -270,7 +270,7 @@ def _share(group: _Group) -> list[Shared]:
     return found
 
 
-def too_general(shared: Shared, known: Known) -> int:
+def n_elsewhere(shared: Shared, known: Known) -> int:
     """How many places in background files a shared rule would change."""
     return sum(
         background.count(shared.action(), [text for _, _, text in files])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from rulewright import engine, grammars
 from rulewright.actions import visit
@@ -78,17 +78,24 @@ def measure(
 ) -> Figures:
     """The figures of an action, from its rules and the engine's judgment."""
     return Figures(
-        n_rules=len(steps),
-        n_vars=sum(step.n_vars for step in steps),
-        n_chars=len(action.rules_json()),
-        bits=min(step.bits for step in steps),
-        confidence=round(confidence(action.rules), 3),
+        **told_by_text(action, [step.rule for step in steps]),
         sites=sites,
         lossy=Verdict.LOSSY in outcome.flags,
         degenerate=Verdict.DEGENERATE in outcome.flags,
         instruction_overlap=overlap(instruction, action) if instruction else None,
         work=work,
     )
+
+
+def told_by_text(action: Action, plain: Sequence[Rule]) -> dict[str, Any]:
+    """The figures that the text of an action tells; `plain` are its rules without import guards."""
+    return {
+        "n_rules": len(action.rules),
+        "n_vars": sum(len(visit.bound(rule["rule"])) for rule in plain),
+        "n_chars": len(action.rules_json()),
+        "bits": min(map(reading.bits, plain)),
+        "confidence": round(confidence(action.rules), 3),
+    }
 
 
 def grade(steps: Sequence[Candidate], figures: Figures, n_known: int = 0) -> tuple[Tier, str]:
