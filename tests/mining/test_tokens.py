@@ -92,31 +92,12 @@ def test_what_is_replaced(pre: str, post: str, wanted: list[str]) -> None:
     assert replaced(pre + "\n", post + "\n") == wanted
 
 
-def test_a_long_stretch_is_named_by_its_first_and_last_words() -> None:
-    def of(n: int) -> str:
-        words = [f"word{i}" for i in range(n)]
-        return replaced(f"'a {' '.join(words)} z'\n", "'a b z'\n")[0].partition(" → ")[0]
-
-    assert of(13) == " ".join(f"word{i}" for i in range(13))
-    assert of(15) == r"word0 word1 word2 word3[\s\S]*?word12 word13 word14"
-
-
 @pytest.mark.parametrize(("n", "told"), [(19, True), (20, False)])
 def test_a_stretch_is_widened_by_at_most_40_words_and_blanks(n: int, told: bool) -> None:
     same = "a " * n
     left = replaced(f"'u {same}x, v {same}x.'\n", f"'u {same}x, v {same}y.'\n")
     right = replaced(f"'x {same}u, x {same}v.'\n", f"'y {same}u, x {same}v.'\n")
     assert (f"v {same}x → v {same}y" in left) is (f"^x {same}u → y {same}u" in right) is told
-
-
-@pytest.mark.parametrize(("n", "named"), [(1, ["all"]), (6, ["all"]), (7, ["ends"])])
-def test_a_long_stretch_of_few_words_is_spelled_out(n: int, named: list[str]) -> None:
-    words = [f"w{i}" + "x" * (140 // n) for i in range(n)]
-    found = replaced(f"'a {' '.join(words)} z'\n", "'a b z'\n")
-    ends = rf"{' '.join(words[:4])}[\s\S]*?{' '.join(words[-3:])}"
-    assert [
-        name for name, one in (("all", " ".join(words)), ("ends", ends)) if f"{one} → b" in found
-    ] == named
 
 
 @pytest.mark.parametrize(("n", "told"), [(6, True), (7, False)])
@@ -139,20 +120,6 @@ def test_a_change_across_lines_costs_more() -> None:
     assert {one.extra_cost for one in found if len(one.rule["transform"]) == 1} == {costs.LINES_IN_TOKEN}
 
 
-def test_a_long_comment_is_found_by_a_line_of_its_own_where_its_word_stands_elsewhere() -> None:
-    def text(word: str) -> str:
-        return f'def f():\n    """{word}.\n\n    Two words.\n    """\n\n\ndef g():\n    """One.\n    """\n'
-
-    edit, found = proposed(text("One"), text("Own"))
-    named = [one for one in found if one.rule["rule"]["regex"] == r"Two words\."]
-    assert named, "`One` stands in two of them"
-    for one in named:
-        done = effect(edit, one)
-        assert done is not None and done.is_sound
-    alone = 'def f():\n    """One.\n\n    Two words.\n    """\n'
-    assert not any("Two" in str(one.rule["rule"]) for one in proposed(alone, alone.replace("One", "Own"))[1])
-
-
 def test_a_proposal_matches_what_it_replaces() -> None:
     for pre, post in (
         ("f('a.old.b', 'old')\n", "f('a.new.b', 'old')\n"),
@@ -167,20 +134,9 @@ def test_a_proposal_matches_what_it_replaces() -> None:
             assert done is not None and (done.hunks == {0} or done.negatives), one.rule
 
 
-@pytest.mark.parametrize(("more", "told"), [(2, True), (3, False)])
-def test_what_is_replaced_is_named_in_so_many_characters(more: int, told: bool) -> None:
-    words = [f"{'w' * 54}{n}" for n in range(9)]
-    found = replaced(f"'a {' '.join(words)}{'w' * more} z'\n", "'a b z'\n")
-    assert [len(one.partition(" → ")[0]) for one in found] == ([400] * len(found) if told else [])
-    assert bool(found) is told
-
-
-@pytest.mark.parametrize(("n", "whole"), [(90, True), (91, False)])
-def test_a_stretch_of_so_many_characters_is_spelled_out(n: int, whole: bool) -> None:
-    core = "word words " * 7 + "w" * (n - 77)
-    found = replaced(f"'a {core} z'\n", "'a b z'\n")
-    assert (f"{core} → b" in found) is whole
-    assert any(r"[\s\S]" in one for one in found) is not whole
+@pytest.mark.parametrize(("n", "told"), [(400, True), (401, False)])
+def test_what_is_replaced_is_named_in_so_many_characters(n: int, told: bool) -> None:
+    assert (f"{'w' * n} → b" in replaced(f"'a {'w' * n} z'\n", "'a b z'\n")) is told
 
 
 def from_comment(pre: str, post: str, language: Language) -> list[tuple[str, str]]:

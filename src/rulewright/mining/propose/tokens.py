@@ -18,15 +18,11 @@ from rulewright.mining.text.tree import Node
 
 MAX_PARTS: Final = 6
 MAX_CORE: Final = 400
-MIN_TELLING: Final = 8
-MAX_TELLING: Final = 60
 MAX_JOINED: Final = 40
 MAX_WIDER: Final = 40
 """Most words by which a range is widened until its text is unique."""
 MAX_WORDS: Final = 4_000
 """Longer tokens (in words, blanks and signs) are not compared word by word."""
-LONG_CORE: Final = 90
-"""Longer texts are matched by their first and last words."""
 
 
 def inside_token(edit: Edit, number: int) -> Iterator[Candidate]:
@@ -74,7 +70,7 @@ def _replacing(
     """One rule that replaces parts of a token (start, end, new text), one `transform` after another."""
     old = edit.pre.text_of(node)
     replacements: list[tuple[str, str]] = []
-    extra, first = 0.0, ""
+    extra = 0.0
     for start, end, by in parts:
         core = old[start:end]
         # A word, or what is removed, says which tokens are meant. A sign that only gets something added is
@@ -82,7 +78,7 @@ def _replacing(
         is_telling = _WORD.search(core) is not None or sum(common_ends(core, by)) < len(core)
         if VARIABLE_LIKE.search(by) or not is_telling:
             return
-        regex = _regex_of_ends(core) if len(core) > LONG_CORE else regex_escape(core)
+        regex = regex_escape(core)
         if len(regex) > MAX_CORE:
             return
         if start == 0:
@@ -90,28 +86,16 @@ def _replacing(
         if end == len(old):
             regex += "$"
         replacements.append((regex, by))
-        first = first or (regex if len(core) <= LONG_CORE else regex_escape(_first_wordy_line(core)))
         extra += costs.LINES_IN_TOKEN if "\n" in core or "\n" in by else 0.0
-    steps = replace_steps(replacements)
-    matcher = {"kind": node.kind, "pattern": "$T", "regex": first}
-    yield Candidate(
-        {"rule": matcher, "transform": steps, "fix": "$NEW"},
-        "transform",
-        node,
-        node.kind,
-        mapped.hunks,
-        extra,
-    )
-    telling = _telling_line(edit, node, mapped, first)
-    if telling:
-        named = {"rule": {**matcher, "regex": regex_escape(telling)}, "transform": steps, "fix": "$NEW"}
-        yield Candidate(named, "transform", node, node.kind, mapped.hunks, extra)
+    matcher = {"kind": node.kind, "pattern": "$T", "regex": replacements[0][0]}
+    rule = {"rule": matcher, "transform": _replace_steps(replacements), "fix": "$NEW"}
+    yield Candidate(rule, "transform", node, node.kind, mapped.hunks, extra)
 
 
-def replace_steps(replacements: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _replace_steps(replacements: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The `transform` of `$T` into `$NEW` that replaces regular expressions one after another.
 
-    >>> replace_steps([("^a", "b")])
+    >>> _replace_steps([("^a", "b")])
     {'NEW': {'replace': {'source': '$T', 'replace': '^a', 'by': 'b'}}}
     """
     names = [*(f"NEW{number}" for number in range(1, len(replacements))), "NEW"]
@@ -145,35 +129,6 @@ def common_affix(edit: Edit, candidate: Candidate, spans: Sequence[tuple[int, in
     rule = {**candidate.rule, "rule": {**candidate.rule["rule"], "regex": regex}}
     step = {"source": "$T", "replace": regex, "by": by}
     return replace(candidate, rule={**rule, "transform": {"NEW": {"replace": step}}})
-
-
-def _regex_of_ends(core: str) -> str:
-    """A regular expression for a long text by its first and last words, with anything between."""
-    words = list(re.finditer(r"\S+", core))
-    if len(words) < 7:  # four at the front and three at the end
-        return regex_escape(core)
-    head, tail = core[: words[3].end()], core[words[-3].start() :]
-    return f"{regex_escape(head)}[\\s\\S]*?{regex_escape(tail)}"
-
-
-def _first_wordy_line(text: str) -> str:
-    """The first line with a word, cut to 60 characters."""
-    lines = [line.strip() for line in text.split("\n")]
-    return next((line for line in lines if _WORD.search(line)), lines[0])[:60]
-
-
-def _telling_line(edit: Edit, node: Node, mapped: Mapped, regex: str) -> str:
-    """An unchanged line of a long token that is unique in the file; empty if not needed."""
-    tree = edit.pre
-    old, new = tree.text_of(node), edit.post.text[mapped.start : mapped.end]
-    plain = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], regex.strip("^$"))
-    if "\n" not in old or (not regex.endswith("$") and tree.text.count(plain) == 1):
-        return ""
-    for line in old.split("\n"):
-        words = line.strip(" \t*/#\"'")[:MAX_TELLING].strip()
-        if len(words) >= MIN_TELLING and words in new and tree.text.count(words) == 1:
-            return words
-    return ""
 
 
 def _word_changes(old: str, new: str) -> list[tuple[int, int, str]]:
