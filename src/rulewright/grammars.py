@@ -181,6 +181,18 @@ SPREADS: Final = (
     "splat_argument", "hash_splat_argument", "block_argument", "variadic_unpacking",
 )  # fmt: skip
 """Arguments that are no expressions: they stand among arguments only, some of them only after all others."""
+_LAST_PARAMETERS: Final = ("dictionary_splat_pattern", "spread_parameter", "variadic_parameter_declaration")
+LAST_ITEMS: Final = {
+    True: ((*SPREADS, "pair"), ()),
+    False: (
+        ("default_parameter", "typed_default_parameter", "optional_parameter", "list_splat_pattern",
+         *_LAST_PARAMETERS),
+        _LAST_PARAMETERS,
+    ),
+}  # fmt: skip
+"""After which arguments (`True`) and parameters none may stand: none without a name, and none with one."""
+WRAPPED_ARGUMENTS: Final = frozenset({"argument", "value_argument"})
+"""Kinds of arguments whose kind does not tell `*a` and `key=a` from others."""
 BLOCKS: Final = ("block", "statement_block", "compound_statement")
 """Statements between braces: what a lambda may have for its body, and nothing else takes for a value."""
 MEMBER_FIELDS: Final = frozenset({"attribute", "field", "method", "name", "property"})

@@ -9,6 +9,7 @@ import pytest
 from rulewright import engine
 from rulewright.languages import Language
 from rulewright.mining import mine
+from rulewright.mining.rules.reading import bits
 
 LOOSE = [
     "named_expression", "lambda", "conditional_expression", "boolean_operator", "not_operator",
@@ -219,3 +220,46 @@ def test_the_name_of_what_holds_a_value(pre: str, post: str, inside: tuple[str, 
     else:
         kind, field, regex = inside
         assert held == {"kind": kind, "has": {"field": field, "regex": regex}, "stopBy": "end"}
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "right", "wrong"),
+    [
+        ("python", "kit.old(a, b)", "kit.new(a, b, 1)", ["kit.old(c)", "kit.old(\n    c\n)"],
+         ["kit.old()", "kit.old(c,)", "kit.old(key=c)", "kit.old(c, *d)", "kit.old(**d)"]),
+        ("python", "kit.old(a, b)", "kit.new(a, b, n=1)", ["kit.old(key=c)", "kit.old(*d)"],
+         ["kit.old()", "kit.old(c,)"]),
+        ("python", "kit.old(a, b)", "kit.new(1, a, b)", ["kit.old(key=c)", "kit.old(c,)"], ["kit.old( )"]),
+        ("python", "kit.old([a, b])", "kit.new([a, b, stop])", ["kit.old([*c])"],
+         ["kit.old([])", "kit.old([c,\n])"]),
+        ("python", "def save(path, data):\n    go(path)", "def store(path, data, mode=0):\n    go(path)",
+         ["def save(*c):\n    go(c)"], ["def save():\n    go(c)", "def save(**c):\n    go(c)"]),
+        ("javascript", "kit.old(a, b);", "kit.new(a, b, 1);", ["kit.old(c);"],
+         ["kit.old();", "kit.old(c,);", "kit.old(...c);"]),
+        ("php", "<?php\nold($a, $b);", "<?php\nfresh($a, $b, 1);", ["<?php\nold($c);"],
+         ["<?php\nold();", "<?php\nold(...$c);", "<?php\nold(key: $c);"]),
+        ("ruby", "kit.old(a, b)", "kit.new(a, b, 1)", ["kit.old(c)"],
+         ["kit.old(key: c)", "kit.old(*c)", "kit.old(&c)"]),
+        ("csharp", "class C { void F() { old(a, b); } }", "class C { void F() { fresh(a, b, 1); } }",
+         ["class C { void F() { old(c); } }"],
+         ["class C { void F() { old(); } }", "class C { void F() { old(key: c); } }"]),
+        ("kotlin", "fun f() { old(a, b) }", "fun f() { fresh(a, b, 1) }", ["fun f() { old(c) }"],
+         ["fun f() { old(key = c) }", "fun f() { old(*c) }"]),
+    ],
+)  # fmt: skip
+def test_an_item_comes_only_where_it_has_a_place(
+    language: Language, pre: str, post: str, right: list[str], wrong: list[str]
+) -> None:
+    action = mine(pre + "\n", post + "\n", language).action
+    assert action is not None
+    for code in right:
+        assert engine.judge(action, code + "\n").verdict == "ok", code
+    for code in wrong:
+        assert engine.judge(action, code + "\n").verdict == "no_match", code
+
+
+def test_a_list_with_no_room_names_nothing() -> None:
+    action = mine("kit.old(a, b)\n", "kit.new(a, b, 1)\n", "python").action
+    assert action is not None
+    [rule] = action.rules
+    assert "not" in rule["rule"] and bits(rule) == bits({"rule": {"pattern": rule["rule"]["pattern"]}})

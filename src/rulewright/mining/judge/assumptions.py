@@ -19,14 +19,21 @@ from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
 from rulewright.engine.kinds import names as names_of
 from rulewright.mining.judge.confidence import is_bare_value
-from rulewright.mining.judge.refine import Option, hole_parts, named_ancestor, with_options
+from rulewright.mining.judge.refine import (
+    Option,
+    follow,
+    hole_parts,
+    named_ancestor,
+    path_to,
+    with_options,
+)
 from rulewright.mining.judge.soundness import matches_node, nodes_of
 from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.rules.reading import fix_around, old_text
 from rulewright.mining.text.align import Edit, Mapped
-from rulewright.mining.text.lift import hole_places
+from rulewright.mining.text.lift import Hole, hole_places
 from rulewright.mining.text.snippets import of_kinds, selector_rule
-from rulewright.mining.text.tree import Node
+from rulewright.mining.text.tree import OPENERS, Node
 
 MAX_KINDS: Final = 3
 
@@ -40,6 +47,10 @@ _SPELLED: Final = re.compile(r"[\"'`][^\"'`\s${]*\$([A-Z])(?![A-Z0-9_])")
 """A variable that becomes text of a string: right for a number, wrong for the name of one."""
 _LINK: Final = re.compile(r"(\$[A-Z])(?:\.|\?\.|&\.|->|\?->)\w+(?:\([^()]*\))?$")
 _LINKED: Final = re.compile(r"\$([A-Z])\.(\w+)(?=\.)")
+_FIRST_ITEM: Final = r"^[(\[{]\s*[^\s)\]}]"
+_LAST_ITEM: Final = r"[^\s(\[{,]\s*[)\]}]$"
+_GOES_LAST: Final = re.compile(r"^(\*|\.\.\.|&|\w+\s*[:=][^:=>])")
+"""An argument after which none without a name may stand."""
 _PAREN: Final = re.compile(r"(?<![\w\])$])\(\$([A-Z])\)")
 
 
@@ -57,6 +68,7 @@ def with_assumptions(edit: Edit, candidate: Candidate, done: Effect) -> Candidat
         *_next_link(candidate, good),
         *_not_assigned(edit, candidate, good),
         *_in_list(edit, candidate, good),
+        *_room_in_lists(edit, candidate, good),
     ]
     options = [o for o in options if all(o.holds(node) for node in good)]
     apart = [option.rule for option in options if option.place == "not"]
@@ -241,6 +253,46 @@ def _in_list(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Opt
     is_item = grammars.ARGUMENTS.search(kind) or grammars.BRACKETED.search(kind)
     if is_item and not edit.post.at(*mapped[:2]):
         yield Option("inside", {"kind": kind}, 0.0, _always)
+
+
+def _room_in_lists(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
+    """Exclude lists in which the item that the fix puts beside all others would have no place.
+
+    An empty list, one that ends with a comma, and one with items that must come last (`*a`, `key=a`).
+    """
+    fix, old = candidate.rule["fix"], old_text(candidate.rule)
+    for hole in candidate.lifted.holes if candidate.lifted is not None else ():
+        name = re.escape(hole.ref)
+        after, before = (
+            re.search(sign, fix) if hole.multi and not re.search(sign, old) else None
+            for sign in (rf"{name}\s*,\s*", rf",\s*{name}(?!\w)")
+        )
+        around = (node for node in edit.pre.covering(hole.start, hole.end) if _is_around(node, hole))
+        the_list = next(around, None)
+        path = path_to(candidate.anchor, the_list) if the_list is not None else None
+        if not (after or before) or the_list is None or path is None:
+            continue
+        lists = [one for node in good if (one := follow(node, path)) is not None]
+        wrong: list[dict[str, Any]] = [{"not": {"regex": _LAST_ITEM if after else _FIRST_ITEM}}]
+        if after and grammars.ARGUMENTS.search(the_list.kind):
+            seen = {item.kind for one in lists for item in one.children}
+            there = set(names_of(edit.pre.language).kinds) - seen
+            plain, named = grammars.LAST_ITEMS["argument" in the_list.kind]
+            is_named = _GOES_LAST.match(fix[after.end() :]) is not None
+            if last := [kind for kind in (named if is_named else plain) if kind in there]:
+                wrong.append({"has": {"kind": ", ".join(last)}})
+            if not is_named and (wrapped := sorted(seen & grammars.WRAPPED_ARGUMENTS)):
+                wrong.append({"has": {**of_kinds(wrapped), "regex": _GOES_LAST.pattern}})
+        demand: dict[str, Any] = {"any": wrong} if len(wrong) > 1 else wrong[0]
+        for number in range(len(path), 0, -1):
+            node = follow(candidate.anchor, path[:number])
+            demand = {"has": {"kind": node.kind, **demand}} if node is not None else demand
+        yield Option("not", demand, 0.0, _always)
+
+
+def _is_around(node: Node, hole: Hole) -> bool:
+    """Whether a node is a list between brackets that holds the items of a variable."""
+    return node.start < hole.start and hole.end < node.end and node.sg.text()[0] in OPENERS
 
 
 def _is_link(kind: str) -> bool:

@@ -87,7 +87,7 @@ def with_options(candidate: Candidate, options: list[Option]) -> Candidate:
 def _variables(tree: Tree, good: list[Node], candidate: Candidate) -> Iterator[Option]:
     """Options for the kind or text of a variable."""
     for hole, path, parts in _holes(good, candidate):
-        place, reached = f"constraints.{hole.name}", partial(_follow, path=path)
+        place, reached = f"constraints.{hole.name}", partial(follow, path=path)
         kinds = sorted({p.kind for p in parts})
         if len(kinds) <= 2:
             yield Option(place, of_kinds(kinds), costs.VARIABLE_KIND, _of_kind(reached, kinds))
@@ -114,10 +114,10 @@ def _holes(good: list[Node], candidate: Candidate) -> Iterator[tuple[Hole, tuple
         if hole.multi or not anchor.start <= hole.start <= hole.end <= anchor.end:
             continue
         node = next((n for n in anchor.tree.at(hole.start, hole.end)), None)
-        path = _path(anchor, node) if node is not None else None
+        path = path_to(anchor, node) if node is not None else None
         if node is None or path is None:
             continue
-        parts = [part for n in good if (part := _follow(n, path)) is not None]
+        parts = [part for n in good if (part := follow(n, path)) is not None]
         if len(parts) == len(good):
             yield hole, path, parts
 
@@ -134,7 +134,7 @@ def _of_text(
     return lambda node: (part := reached(node)) is not None and tree.text_of(part) in texts
 
 
-def _path(top: Node, node: Node) -> tuple[int, ...] | None:
+def path_to(top: Node, node: Node) -> tuple[int, ...] | None:
     """The child indices from one node down to another; `None` if that is not below it."""
     steps: list[int] = []
     current: Node | None = node
@@ -144,7 +144,8 @@ def _path(top: Node, node: Node) -> tuple[int, ...] | None:
     return tuple(reversed(steps)) if current is top else None
 
 
-def _follow(node: Node, path: tuple[int, ...]) -> Node | None:
+def follow(node: Node, path: tuple[int, ...]) -> Node | None:
+    """The node below another one by child indices; `None` if it is not there."""
     for slot in path:
         if slot >= len(node.children):
             return None

@@ -75,15 +75,15 @@ def _bits_of(rule: Any) -> float:
             total += sum(_bits_of(part) for part in value)
         elif key == "any":
             total += min((_bits_of(part) for part in value), default=0.0)
-        elif key in ("field", "nthChild") or (key == "not" and not _only_excludes_parents(value)):
+        elif key in ("field", "nthChild") or (key == "not" and not _only_excludes_places(value)):
             total += 1.0
     return total
 
 
-def _only_excludes_parents(demand: Mapping[str, Any]) -> bool:
-    """Whether a `not` only excludes parents of the match: then it asks for nothing of the match itself."""
-    outer = [one.get("inside") for one in demand.get("any", [demand])]
-    return all(one is not None and "stopBy" not in one for one in outer)
+def _only_excludes_places(demand: Mapping[str, Any]) -> bool:
+    """Whether a `not` only excludes parents of the match or lists in it: then it names nothing itself."""
+    near = [one.get("inside", one.get("has")) for one in demand.get("any", [demand])]
+    return all(one is not None and "stopBy" not in one and "field" not in one for one in near)
 
 
 def old_text(rule: Mapping[str, Any]) -> str:
