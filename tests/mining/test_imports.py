@@ -31,6 +31,13 @@ from rulewright.mining.rules.imports import Binding
         ("rust", "use a::{b::C, d::{E, f::G as H}, I};\n",
          {("a::b", "C"), ("a::d", "E"), ("a::d::f", "H"), ("a", "I")}),
         ("php", "<?php\nuse A\\{B\\C, D};\n", {("A\\B", "C"), ("A", "D")}),
+        # Several imports in one statement, each of its own module; and what else a statement may begin with.
+        ("python", "import a, b.c as d\n", {("a", "a"), ("b.c", "d")}),
+        ("javascript", "var a = require('m'),\n  { b, c } = require('n'),\n  d = 1;\n",
+         {("m", "a"), ("n", "b"), ("n", "c")}),
+        ("php", "<?php\nuse A\\B, C\\D as E;\n", {("A\\B", "B"), ("C\\D", "E")}),
+        ("typescript", "import a = require('m');\n", {("m", "a")}),
+        ("rust", "pub(crate) use a::B;\n", {("a::B", "B")}),
         # A comment names nothing.
         ("python", "from a import (\n    b,  # c\n    # d\n)\n", {("a", "b")}),
         ("javascript", "import {\n  a, // it's b\n  /* c */\n} from 'https://d/e';\n",
@@ -154,6 +161,14 @@ MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.b
         # One comes, after the last, where a name is used that nothing binds.
         ({}, PATH, "import sys\nx = Path(1)\n", "import sys\nfrom pathlib import Path\nx = Path(1)\n"),
         ({}, PATH, "import sys\nx = 1\n", "import sys\nx = 1\n"),
+        # The note behind an import stays behind it.
+        ({}, PATH, "import os\nimport sys  # noqa: F401\nx = Path(1)\n",
+         "import os\nfrom pathlib import Path\nimport sys  # noqa: F401\nx = Path(1)\n"),
+        ({}, PATH, "import os  # noqa\nx = Path(1)\n", "import os  # noqa\nx = Path(1)\n"),
+        ({}, PATH, "import os\n\n# Places.\nx = Path(1)\n",
+         "import os\nfrom pathlib import Path\n\n# Places.\nx = Path(1)\n"),
+        # Of several imports in one statement each binds its name.
+        ({}, OS, "import os, sys\nos.exit(1)\n", "import os, sys\nos.exit(1)\n"),
         ({}, PATH, "import Path\nx = Path(1)\n", "import Path\nx = Path(1)\n"),
         ({}, PATH, "import sys\nclass Path: pass\nx = Path(1)\n",
          "import sys\nclass Path: pass\nx = Path(1)\n"),

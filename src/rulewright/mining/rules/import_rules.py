@@ -55,6 +55,8 @@ _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
 _LIST: Final = re.compile(r"import\s+(?:\w+\s*,\s*)?\{")
 _SOURCE: Final = re.compile(r"\bfrom\s*(?=[\"'])|=\s*(?:await\s+)?(?:require|import)\s*\(")
 """Where the names of an import of JavaScript end, and its module follows."""
+_NOTE: Final = r"^(#|//|/\*)\s*(noqa|type:|pylint|pyright|mypy|flake8|isort|ruff|eslint|tslint|prettier|@ts-)"
+"""A comment to a checker, which is about the code before it."""
 _DECLARING: Final = ("const ", "let ", "var ")
 
 
@@ -200,12 +202,19 @@ def _adding(one: Binding, statement: str, language: Language) -> Rule:
 
 
 def _after_imports(statement: str, language: Language) -> Rule:
-    """The rule, without guards, that adds a statement after the last import of a file."""
+    """The rule, without guards, that adds a statement after the last import of a file.
+
+    An import with a note to a checker behind it is left alone: the note would stand behind the new one.
+    """
     kinds = [kind for kind in KINDS[language] if kind not in REQUIRES]
     if statement.startswith(_DECLARING):
         kinds = list(REQUIRES)
     kind = of_kinds(kinds)
     known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(REQUIRES) else {}
+    later: dict[str, Any] = {"precedes": {**kind, **known, "stopBy": "end"}}
+    if REQUIRES[0] in KINDS[language] or language == "python":
+        noted = {"precedes": {"kind": "comment", "regex": _NOTE}}
+        later = {"any": [noted, {"precedes": {**later["precedes"], "not": noted}}]}
     last = {**kind, **known, "pattern": "$LAST", "inside": {"kind": HOLDERS.get(language, ROOT[language])},
-            "not": {"precedes": {**kind, **known, "stopBy": "end"}}}  # fmt: skip
+            "not": later}  # fmt: skip
     return {"rule": last, "fix": f"$LAST\n{statement}"}

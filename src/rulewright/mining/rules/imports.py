@@ -15,7 +15,7 @@ from ast_grep_py import SgNode
 
 from rulewright import difftext
 from rulewright.actions import visit
-from rulewright.engine.parsing import parse
+from rulewright.engine.parsing import parse, span
 from rulewright.languages import Language
 
 REQUIRES: Final = ("variable_declaration", "lexical_declaration")
@@ -43,13 +43,19 @@ PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::"
 _NAME: Final = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
 _STRING: Final = re.compile(r"""(["'])(.*?)\1""")
 _REQUIRE: Final = re.compile(
-    r"^\s*(?:const|let|var)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
+    r"^\s*(?:const|let|var|import)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
 )
 _PATH: Final = re.compile(
-    r"(?:import|use|pub use)\s+(?:(?:static|function|const)\s+)?\\?([\w.:\\]+)"
+    r"(?:import|(?:pub(?:\s*\([^)]*\))?\s+)?use)\s+(?:(?:static|function|const)\s+)?\\?([\w.:\\]+)"
     r"((?:\.|::|\\)\{.*\}|\s+as\s+\w+)?",
     re.DOTALL,
 )
+_SEVERAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "import_statement": ("dotted_name", "aliased_import"),
+    "namespace_use_declaration": ("namespace_use_clause",),
+    **dict.fromkeys(REQUIRES, ("variable_declarator",)),
+}  # fmt: skip
+"""Node kinds of the imports in a statement that may hold several, each of its own module."""
 _KEYWORDS: Final = frozenset({"import", "type", "typeof", "static", "use", "pub", "crate", "self"})
 
 
@@ -165,10 +171,19 @@ def _statements(text: str, language: Language) -> Iterator[_Statement]:
         is_holder = node.kind() == HOLDERS.get(language)
         top += node.find_all(kind=KINDS[language][0]) if is_holder else [node]
     for node in top:
-        bound = _parsed(node.text(), language)[1] if node.kind() in KINDS[language] else []
-        if bound:
-            span = node.range()
-            yield _Statement(node.text(), span.start.line, span.end.line, tuple(bound))
+        lines = node.range()
+        for text in _one_by_one(node) if node.kind() in KINDS[language] else ():
+            if bound := _parsed(text, language)[1]:
+                yield _Statement(text, lines.start.line, lines.end.line, tuple(bound))
+
+
+def _one_by_one(node: SgNode) -> list[str]:
+    """A statement, or each of its several imports as a statement of its own (`import a, b`)."""
+    parts = [part for part in node.children() if part.kind() in _SEVERAL.get(node.kind(), ())]
+    if len(parts) < 2:
+        return [node.text()]
+    head = node.text()[: span(parts[0])[0] - span(node)[0]]
+    return [head + part.text() for part in parts]
 
 
 def bindings(text: str, language: Language) -> dict[Binding, str]:
