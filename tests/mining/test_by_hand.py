@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -241,15 +242,23 @@ def test_one_prefix_before_two_names_is_two_names(here: Path) -> None:
 def test_a_place_that_would_break_does_not_bar_the_others_of_its_file(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pre = "use(fetch(one))\nuse(fetch(two))\n"
+    change(here, "a.py", pre, re.sub(r"fetch\((\w+)\)", r"(\1 := fetch())", pre))
+    (here / "b.py").write_text("use(fetch(a))\nuse(fetch(b.c))\nuse(fetch(d))\n")
+    assert cli.main(["edit", "--like", "hand.diff", "b.py", "--write"]) == 0
+    assert (here / "b.py").read_text() == "use((a := fetch()))\nuse(fetch(b.c))\nuse((d := fetch()))\n"
+    said = capsys.readouterr()
+    assert "2 sure, 1 possible" in said.err
+    assert "b.py:2: fetch(b.c)  →  (b.c := fetch())   (the result has 1 syntax error" in said.out
+
+
+def test_a_list_without_room_for_what_comes_is_no_place(here: Path) -> None:
     pre = "run(one)\nrun(two, at=place)\n"
     change(here, "a.py", pre, pre.replace(")", ", check=True)"))
     (here / "b.py").write_text("run(x)\nrun(\n    y,\n)\nrun()\nrun(z, 1)\n")
     assert cli.main(["edit", "--like", "hand.diff", "b.py", "--write"]) == 0
     wanted = "run(x, check=True)\nrun(\n    y,\n)\nrun()\nrun(z, 1, check=True)\n"
     assert (here / "b.py").read_text() == wanted
-    said = capsys.readouterr()
-    assert "2 sure, 2 possible" in said.err
-    assert "b.py:5: run()  →  run(, check=True)   (the result has 1 syntax error" in said.out
 
 
 def test_a_word_that_was_corrected_is_no_part_of_others(

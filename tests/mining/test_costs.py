@@ -66,7 +66,8 @@ DECIDES: list[tuple[str, float, str]] = [
     ("BASE.insert", 0.0, "python-import-comes"),
     ("BASE.literal", 0.0, "python-except-name"),
     ("BASE.run", 0.0, "csharp-attribute-renamed"),
-    ("BASE.sequence", 0.0, "java-statements-together"),
+    ("BASE.sequence", -8.0, "java-statements-together"),
+    ("SIBLING", 0.0, "javascript-statements-one-by-one"),
 ]
 """A number, what it is changed to, and a case whose rule then changes."""
 

@@ -65,6 +65,8 @@ IMPORT_OPEN: Final = 2.0
 """For a variable in an import that goes: any import would go."""
 OVER_NEIGHBOR: Final = 0.5
 """For a neighbor that the fix writes again, so that the gap changes too."""
+SIBLING: Final = 4.0
+"""For each statement of a sequence beyond the second: a rule for each of them says more."""
 LINES_IN_TOKEN: Final = 0.4
 """For each part of a token that is replaced across lines: it depends on the wrapping."""
 SAME_NAME: Final = -0.4

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from rulewright.actions import visit
 from rulewright.actions.visit import regex_escape
+from rulewright.mining import costs
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.naming import MAX_HEAD, by_text
 from rulewright.mining.rules.reading import old_text, words_of
@@ -95,7 +96,7 @@ def _run(edit: Edit, nodes: list[Node], names: frozenset[str], number: int) -> I
                 first,
                 first.kind,
                 mapped.hunks,
-                0.0,
+                costs.SIBLING * max(0, len(nodes) - 2),
                 lifted,
             )
 

@@ -1,0 +1,4 @@
+probe(a).isNull();
+probe(b).not.isNull();
+probe(c).hasSize(2);
+probe(d).contains(e);
