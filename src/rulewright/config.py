@@ -148,6 +148,9 @@ def _texts(
     words = deque(argv)
     while words:
         word = words.popleft()
+        if word == "--":  # what follows is no option, whatever it begins with
+            loose += words
+            break
         flag, equals, value = word.partition("=")
         off = flag.startswith("--no-") and flag not in flags
         flag = f"--{flag[5:]}" if off else flag
@@ -174,7 +177,7 @@ def _texts(
                 raise ConfigError(f"{prog}: {flag} expects a value: {what}", f"see `{prog} --help`")
             if "" in taken and not _takes_text(fields[name]):
                 loose.append("")
-            found[name] = taken if n else taken[0]
+            found[name] = [*found.get(name, ()), *taken] if n == 1 else taken if n else taken[0]
     if "" in loose:
         # `--write "$FOLDER"` must not write in the folder where one stands.
         said = "an empty argument, where a file or another value was expected"

@@ -150,6 +150,24 @@ def test_help_shows_the_defaults_of_the_file(tmp_path: Path, capsys: pytest.Capt
     assert "Only in the file or with --set: mix, trainer" in " ".join(text.split())
 
 
+def test_a_list_may_be_given_in_parts() -> None:
+    assert load("alpha", "--inputs", "a", "b", "--seed", "1", "--inputs=--c").inputs == [
+        Path("a"), Path("b"), Path("--c"),
+    ]  # fmt: skip
+
+
+def test_what_follows_two_hyphens_is_no_option() -> None:
+    assert load("--seed", "1", "--", "alpha").source == "alpha"
+    with pytest.raises(ConfigError, match="does not expect '--seed 2' here"):
+        load("alpha", "--", "--seed", "2")
+
+
+def test_several_wrong_flags_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("alpha", "--rate", "-1", "--seed", "many")
+    assert [line.split(": ")[1] for line in caught.value.message.splitlines()] == ["--rate", "--seed"]
+
+
 @pytest.mark.parametrize("argv", [("alpha", "--inputs"), ("alpha", "--inputs", "--seed", "1")])
 def test_a_list_without_values_is_refused_where_it_would_mean_nothing(
     tmp_path: Path, argv: tuple[str, ...]

@@ -361,3 +361,20 @@ def test_half_a_character_in_what_is_said_of_a_row_stops_no_run(
     assert ingest("commitpackft", "--input", lay.write(tmp_path / "a.jsonl", rows)) == 0
     assert len(lay.records(out, "commitpackft")) == 3
     assert [row["reason"] for row in lay.rejects(out, "commitpackft")] == ["undecodable"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"name": "a", "later": 1}'])
+def test_what_another_version_ingested_is_named(
+    text: str,
+    tmp_path: Path,
+    out: Path,
+    ingest: Ingest,
+    lay: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("a", "b"):
+        path = lay.write(tmp_path / f"{name}.jsonl", [lay.commit_row(i) for i in range(3)])
+        assert ingest("commitpackft", "--name", name, "--input", path) == (0 if name == "a" else 1)
+        (out / ".index/a/result.json").write_text(text)
+    said = capsys.readouterr().err
+    assert "a/result.json: cannot be used" in said and "ingest a again with --overwrite" in said

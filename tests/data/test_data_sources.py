@@ -328,9 +328,10 @@ def test_a_file_is_a_group_of_its_own_repository_only(
     assert groups == {"owner0/repo0:setup.py", "owner1/repo1:setup.py"}
 
 
-def test_no_source_takes_the_name_of_the_page_on_all_of_them(
-    tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["summary", "synth", "mined_git"])
+def test_no_source_takes_a_name_under_which_another_command_writes(
+    name: str, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = lay.write(tmp_path / "f.jsonl", [{"pre": BEFORE, "post": AFTER, "language": "python"}])
-    assert ingest("jsonl", "--name", "summary", "--input", path) == 2
+    assert ingest("jsonl", "--name", name, "--input", path) == 2
     assert "choose another name" in capsys.readouterr().err

@@ -280,6 +280,14 @@ def test_a_hand_written_row_is_a_task() -> None:
     assert task == TeacherTask("mine", "do", "x = 1\n", "python", group="mine")
 
 
+def test_tests_beside_the_metadata_are_those_of_the_task() -> None:
+    row = {"instruction": "do", "pre_code": "x = 1\n", "language": "py", "task_id": "mine"}
+    beside = {"group": "a", "tests": "assert x", "metadata": {"source": "own", "group": "b"}}
+    task = parse_task({**row, **beside})
+    assert isinstance(task, TeacherTask)
+    assert (task.tests, task.source, task.group, task.task_id) == ("assert x", "own", "b", "mine")
+
+
 def test_every_episode_is_on_disk_when_it_ends_and_none_is_asked_twice(
     tmp_path: Path, endpoint: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rulewright.data import store
 from rulewright.data.sources import SOURCES
-from rulewright.errors import RulewrightError
+from rulewright.errors import RulewrightError, problems_of
 
 MADE_BY: Final = "ingest"
 
@@ -61,6 +61,21 @@ def folder_of(out: Path, name: str) -> Path:
     return out / ".index" / name
 
 
+def read(folder: Path) -> Ingested:
+    """What a finished run found.
+
+    Raises:
+        RulewrightError: it is damaged, or of another version.
+    """
+    path = folder / "result.json"
+    try:
+        return Ingested.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise RulewrightError(
+            f"{path}: cannot be used: {problems_of(error)}", f"ingest {folder.name} again with --overwrite"
+        ) from error
+
+
 def others(out: Path, name: str) -> list[Ingested]:
     """The finished sources but one, in order of coming.
 
@@ -68,7 +83,7 @@ def others(out: Path, name: str) -> list[Ingested]:
         RulewrightError: a source has files here, but not all of its shards.
     """
     paths = (out / ".index").glob("*/result.json")
-    known = [Ingested.model_validate_json(path.read_bytes()) for path in paths if path.parent.name != name]
+    known = [read(path.parent) for path in paths if path.parent.name != name]
     for other in sorted(set(store.sources_in(out)) - {one.name for one in known} - {name}):
         metadata = store.read_metadata(out, other)
         if metadata is not None and metadata.made_by == MADE_BY and other not in store.EVALUATION_ONLY:

@@ -100,7 +100,7 @@ def run(plan: IngestPlan, folder: RunDir) -> None:
     """Make the shards, then the files of all sources that change by them."""
     made = None if folder.done else _ingested(plan, folder)
     with Lock.take(plan.config.out / ".index", wait=True):
-        newest = made or Ingested.model_validate(folder.result())
+        newest = made or index.read(folder.path)
         if made is not None:
             last = max((one.order for one in index.others(plan.config.out, plan.name)), default=0)
             newest = made.model_copy(update={"order": last + 1})
@@ -158,8 +158,10 @@ def _checked(config: IngestConfig) -> Source:
         )
     if config.name in SOURCES and config.name != source.name and SOURCES[config.name].evaluation_only:
         raise UsageError(f"--name {config.name}: is the name of an evaluation set", "choose another name")
-    if config.name == "summary":
-        raise UsageError("--name summary: is the name of the page on all sources", "choose another name")
+    if config.name in ("summary", "synth") or config.name.startswith("mined_"):
+        raise UsageError(
+            f"--name {config.name}: is what `stats`, `synth` or `mine` calls its own", "choose another name"
+        )
     for pair in config.columns:
         ours, equals, theirs = pair.partition("=")
         if not equals or not theirs or ours not in _COLUMNS:

@@ -46,8 +46,8 @@ class TeacherTask:
 
 def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
     """Read one row; return the reason if it is not a task."""
-    metadata = row.get("metadata")
-    known: Mapping[str, Any] = metadata if isinstance(metadata, dict) else row
+    metadata = row["metadata"] if isinstance(row.get("metadata"), dict) else {}
+    known: Mapping[str, Any] = {**row, **metadata}
     instruction, pre = row.get("instruction"), row.get("pre", row.get("pre_code"))
     target = row.get("post", row.get("target"))
     if not isinstance(instruction, str) or not instruction.strip():
@@ -65,7 +65,7 @@ def parse_task(row: Mapping[str, Any]) -> TeacherTask | str:
         return "bad_siblings"
     said = known.get("provenance")
     provenance: Mapping[str, Any] = said if isinstance(said, dict) else {}
-    given = known.get("id") or row.get("task_id") or row.get("id")
+    given = metadata.get("id") or row.get("task_id") or row.get("id")
     task_id = str(given or record_id(instruction, pre, target or "", language))
     return TeacherTask(
         task_id=task_id,
