@@ -205,6 +205,9 @@ def test_a_server_that_is_not_there(folder: Path, tmp_path: Path, capsys: pytest
     [
         ({"lora": None}, "needs `lora`"),
         ({"trainer": {"top_k": 20, "num_generations": 8}}, "trainer.top_k: 20"),
+        ({"trainer": {"generation_kwargs": {"top_k": 5}, "num_generations": 8}}, "trainer.generation_kwargs"),
+        ({"trainer": {"loss_type": "vespo", "num_generations": 8}}, "token_truncate"),
+        ({"trainer": {"vllm_importance_sampling_mode": "tokens"}}, "no such choice 'tokens'"),
     ],
 )
 def test_what_a_server_cannot_do_is_refused(

@@ -109,6 +109,16 @@ def test_a_run_that_fits_and_one_that_does_not(data: Callable[[str], str]) -> No
     assert not full.fits and "Change: train adapters on 4-bit weights" in full.why
 
 
+def test_memory_is_known_where_linux_does_not_tell_it(
+    data: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = plan.origin(_config(data))
+    here = plan.machine("cpu", 1, 0.0, source, threads=1, probe=False).device.memory_gib
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    elsewhere = plan.machine("cpu", 1, 0.0, source, threads=1, probe=False).device.memory_gib
+    assert elsewhere >= here > 0
+
+
 def test_the_change_that_is_named_makes_it_fit(data: Callable[[str], str]) -> None:
     config = _config(data, max_length_tokens=4096).model_copy(
         update={"trainer": {"packing": True, "per_device_train_batch_size": 4}}

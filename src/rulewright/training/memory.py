@@ -64,6 +64,9 @@ _LAYERS: Final = {
 }  # fmt: skip
 # Of a next token's logit: in the weights' type, in float32, and what sampling makes of it.
 _LOGIT_BYTES: Final = 22
+# Gemma 3 has two norms more in a layer, and all of them keep their steps in float32: bytes of hidden size,
+# where adapters are trained and where all weights are.
+_MORE_NORMS: Final = (8, 24)
 # Without recomputation: the same layer's share beyond what it saved.
 _GRADIENTS_AT_WORK: Final = _Bytes(14, 0, 4)
 
@@ -263,7 +266,7 @@ def _saved_bytes(setup: Setup) -> float:
     arch = setup.architecture
     per_token = setup.weight_bytes * arch.hidden
     if not setup.checkpointing:
-        per_token = round(_per_token(setup, setup.layer.saved))
+        per_token = round(_per_token(setup, setup.layer.saved)) + _more_norms(setup)
     scores = 0.0 if setup.checkpointing else _score_bytes(setup, setup.rows, setup.tokens // setup.rows)
     return arch.layers * (float(setup.tokens * per_token) + scores)
 
@@ -279,8 +282,14 @@ def _layer_bytes(setup: Setup) -> float:
     """One layer's intermediates, recomputed, and their gradients; autocast's bf16 copies of its weights."""
     each = setup.layer.at_work if setup.checkpointing else _GRADIENTS_AT_WORK
     copies = 2 * setup.architecture.body / setup.architecture.layers if setup.weight_bytes == 4 else 0
+    again = _more_norms(setup) if setup.checkpointing else 0
     scores = _score_bytes(setup, setup.rows, setup.tokens // setup.rows) if setup.checkpointing else 0.0
-    return setup.tokens * _per_token(setup, each) + copies + scores
+    return setup.tokens * (_per_token(setup, each) + again) + copies + scores
+
+
+def _more_norms(setup: Setup) -> int:
+    arch = setup.architecture
+    return _MORE_NORMS[not setup.lora_r] * arch.hidden if arch.family == "gemma3" else 0
 
 
 def _head_bytes(setup: Setup, given_back: float) -> float:

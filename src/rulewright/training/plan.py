@@ -7,6 +7,7 @@ torch. Every estimate is marked as such, with its basis.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -336,12 +337,12 @@ def _rates(where: Machine, setup: memory.Setup) -> str:
 
 
 def _free_memory_gib() -> float:
-    """Memory that this machine could give, by /proc/meminfo; 0 where that is unknown."""
+    """Memory that this machine could give: what Linux calls available, elsewhere all of it."""
     path = Path("/proc/meminfo")
-    if not path.exists():
-        return 0.0
-    found = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text(encoding="ascii"))
-    return round(int(found.group(1)) * 1024 / GIB, 1) if found else 0.0
+    told = path.read_text(encoding="ascii") if path.exists() else ""
+    found = re.search(r"MemAvailable:\s+(\d+) kB", told)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return round((int(found.group(1)) * 1024 if found else whole) / GIB, 1)
 
 
 def _why(run: PlannedRun, available: float) -> str:

@@ -263,7 +263,8 @@ def check_served(arguments: Any, has_adapter: bool) -> None:
             "trainer.loss_type: vespo weighs a server's tokens, not whole answers: "
             "trainer.vllm_importance_sampling_mode: token_truncate or token_mask"
         )
-    for name, whole in (("top_p", 1.0), ("top_k", 0), ("min_p", None), ("repetition_penalty", 1.0)):
+    whole_of = {"top_p": 1.0, "top_k": 0, "min_p": None, "repetition_penalty": 1.0, "generation_kwargs": None}
+    for name, whole in whole_of.items():
         if (given := getattr(arguments, name)) != whole:
             problems.append(f"trainer.{name}: {given}: `rollouts: server` draws from the whole distribution")
     if problems:
