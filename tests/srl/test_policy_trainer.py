@@ -378,6 +378,8 @@ def test_unknown_and_reserved_trainer_options(checkpoint: Path, tmp_path: Path) 
         open_policy(settings(checkpoint, tmp_path, trainer={"learning_rat": 1}), ByRule(9, letters))
     with pytest.raises(ConfigError, match=r"trainer\.seed: is set elsewhere: use seed"):
         open_policy(settings(checkpoint, tmp_path, trainer={"seed": 1}), ByRule(9, letters))
+    with pytest.raises(ConfigError, match=r"num_generations_eval: is set elsewhere: use eval_samples"):
+        open_policy(settings(checkpoint, tmp_path, trainer={"num_generations_eval": 2}), ByRule(9, letters))
 
 
 def test_long_prompts_are_left_out(

@@ -37,6 +37,9 @@ WORTH_JOINING: Final = 0.2
 POLICY_OWNED: Final = OWNED | {
     "do_eval": "eval_every_steps",
     "eval_on_start": "nothing: the start is always evaluated",
+    "num_generations_eval": "eval_samples",
+    "per_device_eval_batch_size": "nothing: dev tasks are answered, and as many at once as fit",
+    "eval_accumulation_steps": "nothing: dev tasks are answered, and as many at once as fit",
     "save_strategy": "save_steps",
     "remove_unused_columns": "nothing: rewards are looked up by a column",
     "reward_weights": "nothing: there is one reward",
