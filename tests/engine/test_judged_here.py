@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,20 @@ def test_apply_needs_no_worker_for_a_plain_rule(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("rulewright.engine.pool._Worker.__init__", lambda *given: started.append(given))
     work = work_on([tmp_path], [document(PLAIN)], JudgeOptions())
     assert len(work.good) == 5 and not started
+
+
+def test_a_slow_worker_keeps_nothing_from_being_judged_here() -> None:
+    slow = Request(document(LEFT["nested relations"]).action, "foo(1)\n" * 20_000, "python")
+    read: list[int] = []
+
+    def requests() -> Iterator[Request]:
+        yield slow
+        for number in range(30):
+            read.append(number)
+            yield Request(document(PLAIN).action, f"foo({number})\n", "python")
+
+    with Engine(here=True, deadline_s=0.3) as engine:
+        outcomes = engine.judge_many(requests())
+        assert next(outcomes).verdict is Verdict.TIMEOUT
+        assert len(read) == 30
+        assert [one.post for one in outcomes] == [f"bar({number})\n" for number in range(30)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -70,3 +71,19 @@ def test_a_process_of_several_threads_is_not_copied() -> None:
     finally:
         held.set()
         thread.join()
+
+
+def test_a_system_that_takes_no_bound_on_memory_has_workers_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As macOS: it knows the limit, and refuses every value."""
+    real = resource.setrlimit
+
+    def refuse(which: int, limits: tuple[int, int]) -> None:
+        if which == resource.RLIMIT_AS:
+            raise ValueError("current limit exceeds maximum limit")
+        real(which, limits)
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    with Engine() as engine:
+        assert engine.judge(GOOD).ok

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache
 from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
@@ -34,6 +35,8 @@ from rulewright.sandbox.inside.spec import frame
 from rulewright.verdict import Outcome, Verdict
 
 WINDOW: Final = 16
+AHEAD: Final = 64
+"""Outcomes of a worker that wait for an older one; with more, nothing new begins."""
 SCRATCH: Final = "rulewright-engine-"
 """How the folders begin in which workers keep what a kill would leave behind."""
 PIPE_BYTES: Final = 48 * 1024
@@ -98,6 +101,10 @@ def _clear_left() -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
+_Item = tuple[int, bytes]
+"""A request by its number, as it is sent."""
+
+
 class _Worker:
     """A worker process and the requests it owes answers to, oldest first."""
 
@@ -114,8 +121,7 @@ class _Worker:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 env={**os.environ, **_ENVIRONMENT}, start_new_session=True,
             )  # fmt: skip
-        self.owed: deque[tuple[int, Request]] = deque()
-        self._sizes: deque[int] = deque()
+        self.owed: deque[_Item] = deque()
         self.since = time.monotonic()
         assert self.process.stdin and self.process.stdout
         self.into = cast(BinaryIO, self.process.stdin)
@@ -125,28 +131,23 @@ class _Worker:
             self.end()
             raise RulewrightError("a worker process could not start", "run `rulewright doctor`")
 
-    def offer(self, number: int, request: Request, message: bytes) -> bool:
+    def offer(self, item: _Item) -> bool:
         """Send a request, unless that could block: then give `False`.
 
         A worker that waits for us to read its answer does not read our next request. So
         only as much is sent ahead as the pipe itself holds.
         """
-        if self.owed and (len(self.owed) >= WINDOW or sum(self._sizes) + len(message) > PIPE_BYTES):
+        size = sum(len(message) for _, message in (*self.owed, item))
+        if self.owed and (len(self.owed) >= WINDOW or size > PIPE_BYTES):
             return False
         if not self.owed:
             self.since = time.monotonic()
-        self.owed.append((number, request))
-        self._sizes.append(len(message))
+        self.owed.append(item)
         # Where it ended on an earlier item, reading its answer will show.
         with contextlib.suppress(BrokenPipeError):
-            self.into.write(message)
+            self.into.write(item[1])
             self.into.flush()
         return True
-
-    def answered(self) -> int:
-        """Strike out the oldest request; give its number."""
-        self._sizes.popleft()
-        return self.owed.popleft()[0]
 
     def end(self) -> int:
         """Stop the process and its children; give how it ended."""
@@ -160,6 +161,22 @@ class _Worker:
                 stream.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
         return code
+
+
+class _Queue:
+    """Requests that no worker has, and outcomes that were not given out yet."""
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self.unread = enumerate(requests)
+        self.waiting: list[_Item] = []
+        """A heap: the oldest first, since while it is owed no other outcome can be given out."""
+        self.ready: dict[int, Outcome] = {}
+        self._given = 0
+
+    def in_order(self) -> Iterator[Outcome]:
+        while self._given in self.ready:
+            yield self.ready.pop(self._given)
+            self._given += 1
 
 
 class Engine:
@@ -213,106 +230,94 @@ class Engine:
         """
         if any(worker.owed for worker in self.workers):
             raise RuntimeError("this engine still owes outcomes of earlier requests")
-        waiting = enumerate(requests)
-        ready: dict[int, Outcome] = {}
-        again: list[tuple[int, Request]] = []
-        """A heap: what a worker owed that ended."""
-        given = 0
-        held: tuple[int, Request, bytes] | None = None
-        exhausted = False
+        queue = _Queue(requests)
         try:
             while True:
-                while held is not None or again or not exhausted:
-                    if held is not None and again and again[0][0] < held[0]:
-                        # The oldest first: while it is owed, no more can be given out.
-                        heappush(again, held[:2])
-                        held = None
-                    if held is None:
-                        item = heappop(again) if again else next(waiting, None)
-                        if item is None:
-                            exhausted = True
-                            break
-                        # What can be refused is not copied to a worker.
-                        text = item[1].action
-                        if isinstance(text, str) and (refusal := refuse_length(text)) is not None:
-                            ready[item[0]] = Outcome(refusal.verdict, refusal.detail)
-                            break
-                        outcome = here.judged(item[1], self._deadline_s) if self._here else None
-                        if outcome is not None:
-                            ready[item[0]] = outcome
-                            break
-                        held = (*item, frame(wire.request_to_json(item[1])))
-                    # Far ahead of what was given out, nothing new begins.
-                    if held[0] - given > 64 * self._n or not self._place(held):
-                        break
-                    held = None
+                n_ready = len(queue.ready)
+                while self._read(queue) and self._place(queue.waiting[0]):
+                    heappop(queue.waiting)
                 if any(worker.owed for worker in self.workers):
-                    ready.update(self._collect(again))
-                elif exhausted and held is None and not again and not ready:
+                    # Where one was judged here, the next may be, too, while workers are busy.
+                    self._collect(queue, 1000 if len(queue.ready) == n_ready else 0)
+                elif not queue.ready:
                     break
-                while given in ready:
-                    yield ready.pop(given)
-                    given += 1
+                yield from queue.in_order()
         finally:
             # A consumer that stopped early leaves answers in the pipes: start afresh next time.
             if any(worker.owed for worker in self.workers):
                 self.close()
 
-    def _place(self, held: tuple[int, Request, bytes]) -> bool:
+    def _read(self, queue: _Queue) -> bool:
+        """Read a request where none waits for a worker; does one wait now?"""
+        if not queue.waiting and len(queue.ready) < AHEAD * self._n:
+            for number, request in islice(queue.unread, 1):
+                outcome = self._judged_here(request)
+                if outcome is None:
+                    queue.waiting.append((number, frame(wire.request_to_json(request))))
+                else:
+                    queue.ready[number] = outcome
+        return bool(queue.waiting)
+
+    def _judged_here(self, request: Request) -> Outcome | None:
+        # What can be refused is not copied to a worker.
+        if isinstance(request.action, str) and (refusal := refuse_length(request.action)) is not None:
+            return Outcome(refusal.verdict, refusal.detail)
+        return here.judged(request, self._deadline_s) if self._here else None
+
+    def _place(self, item: _Item) -> bool:
         """Send a request to the worker that owes least; start one more where all are busy."""
         for worker in sorted(self.workers, key=lambda worker: len(worker.owed)):
             if worker.owed and len(self.workers) < self._n:
                 break
-            if worker.offer(*held):
+            if worker.offer(item):
                 return True
         if len(self.workers) < self._n:
             self.workers.append(_Worker(self._memory_mb, self._deadline_s))
-            return self.workers[-1].offer(*held)
+            return self.workers[-1].offer(item)
         return False
 
-    def _collect(self, again: list[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
-        """Wait for answers."""
-        done: list[tuple[int, Outcome]] = []
-        busy = [worker for worker in self.workers if worker.owed]
+    def _collect(self, queue: _Queue, milliseconds: int) -> None:
+        """Take the answers that are there, or come in some time; give up workers that are silent."""
+        busy = {worker.out.fileno(): worker for worker in self.workers if worker.owed}
         poll = select.poll()
-        at = {worker.out.fileno(): worker for worker in busy}
-        for descriptor in at:
+        for descriptor in busy:
             poll.register(descriptor, select.POLLIN)
-        for descriptor, _ in poll.poll(1000):
-            done += self._answers(at[descriptor], again)
+        for descriptor, _ in poll.poll(milliseconds):
+            self._take(busy[descriptor], queue)
         now = time.monotonic()
-        for worker in busy:
+        for worker in busy.values():
             if worker in self.workers and worker.owed and now - worker.since > self._wall_s:
-                number = worker.answered()
-                self._drop(worker, again)
+                number, _ = worker.owed.popleft()
+                self._drop(worker, queue)
                 reason = f"no answer within {self._wall_s:g} s by the clock, though processor time was left"
-                done.append((number, Outcome(Verdict.INFRA, reason)))
-        return done
+                queue.ready[number] = Outcome(Verdict.INFRA, reason)
 
-    def _answers(self, worker: _Worker, again: list[tuple[int, Request]]) -> list[tuple[int, Outcome]]:
+    def _take(self, worker: _Worker, queue: _Queue) -> None:
         messages = worker.inbox.read()
         if messages is None:
-            number, code = worker.answered(), self._drop(worker, again)
-            if code == -signal.SIGPROF:
-                return [(number, here.late(self._deadline_s))]
-            how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
-            if code in _FROM_OUTSIDE:
-                return [(number, Outcome(Verdict.INFRA, f"the worker was ended from outside ({how})"))]
-            return [(number, Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({how})"))]
-        done = []
+            number, _ = worker.owed.popleft()
+            queue.ready[number] = self._ended(self._drop(worker, queue))
+            return
         for message in messages:
-            number = worker.answered()
-            outcome = wire.outcome_from_json(message)
-            done.append((number, outcome))
-            if outcome.verdict is Verdict.CRASHED:
-                self._drop(worker, again)
+            number, _ = worker.owed.popleft()
+            queue.ready[number] = wire.outcome_from_json(message)
+            if queue.ready[number].verdict is Verdict.CRASHED:
+                self._drop(worker, queue)
         worker.since = time.monotonic()
-        return done
 
-    def _drop(self, worker: _Worker, again: list[tuple[int, Request]]) -> int:
-        """End a worker; what it still owed is owed again."""
+    def _ended(self, code: int) -> Outcome:
+        """What came of the item at which a worker ended."""
+        if code == -signal.SIGPROF:
+            return here.late(self._deadline_s)
+        how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
+        if code in _FROM_OUTSIDE:
+            return Outcome(Verdict.INFRA, f"the worker was ended from outside ({how})")
+        return Outcome(Verdict.CRASHED, f"the action brought ast-grep down ({how})")
+
+    def _drop(self, worker: _Worker, queue: _Queue) -> int:
+        """End a worker; what it still owed waits for another."""
         self.workers.remove(worker)
         code = worker.end()
         for item in worker.owed:
-            heappush(again, item)
+            heappush(queue.waiting, item)
         return code

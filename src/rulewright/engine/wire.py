@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -37,59 +38,40 @@ class Request:
 
 
 def request_to_json(request: Request) -> dict[str, Any]:
-    action: Any = request.action
-    if isinstance(action, Action):
-        action = {
-            "language": action.language,
-            "rules": list(action.rules),
-            "mode": action.mode,
-            "ids": list(action.ids),
-        }
-    return {
-        "action": action, "code": request.code, "language": request.language,
-        "expected": request.expected, "exact": request.exact, "listed": request.listed,
-    }  # fmt: skip
+    action = request.action
+    return {**vars(request), "action": vars(action) if isinstance(action, Action) else action}
 
 
 def request_from_json(value: dict[str, Any]) -> Request:
     action = value["action"]
-    if isinstance(action, dict):
-        action = Action(action["language"], tuple(action["rules"]), action["mode"], ids=tuple(action["ids"]))
-    given = (value[key] for key in ("code", "language", "expected", "exact", "listed"))
-    return Request(action, *given)
+    return Request(**{**value, "action": Action(**_fields(action)) if isinstance(action, dict) else action})
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     states = list(outcome.states)
     if states and states[-1] == outcome.post:
         states[-1] = ""
-    return {
-        "verdict": outcome.verdict, "detail": outcome.detail, "post": outcome.post, "states": states,
-        "n_rules": outcome.n_rules, "n_matches": outcome.n_matches,
-        "matches_per_rule": outcome.matches_per_rule, "tidied": outcome.tidied,
-        "bytes_touched": outcome.bytes_touched, "flags": sorted(outcome.flags),
-        "places": None if outcome.places is None else [list(vars(one).values()) for one in outcome.places],
-    }  # fmt: skip
+    places = None if outcome.places is None else [list(vars(one).values()) for one in outcome.places]
+    return {**vars(outcome), "states": states, "flags": sorted(outcome.flags), "places": places}
 
 
 def outcome_from_json(value: dict[str, Any]) -> Outcome:
-    states = value["states"]
+    states, places = value["states"], value["places"]
     if states and not states[-1] and value["post"]:
         states[-1] = value["post"]
-    rows = value["places"]
-    places = (
-        None
-        if rows is None
-        else tuple(
-            Place(line, last, old, new, rule, tuple(gone), tuple(come), *flags)
-            for line, last, old, new, rule, gone, come, *flags in rows
-        )
-    )
-    return Outcome(
-        Verdict(value["verdict"]), value["detail"], value["post"], value["n_rules"], value["n_matches"],
-        tuple(value["matches_per_rule"]), tuple(states), value["tidied"], value["bytes_touched"],
-        frozenset(Verdict(flag) for flag in value["flags"]), places,
-    )  # fmt: skip
+    if places is not None:
+        value["places"] = [Place(*_frozen(row)) for row in places]
+    flags = frozenset(map(Verdict, value["flags"]))
+    return Outcome(**{**_fields(value), "verdict": Verdict(value["verdict"]), "flags": flags})
+
+
+def _fields(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(zip(value, _frozen(value.values()), strict=True))
+
+
+def _frozen(values: Iterable[Any]) -> Iterator[Any]:
+    """Values of JSON, with a tuple for each list."""
+    return (tuple(one) if isinstance(one, list) else one for one in values)
 
 
 def send(stream: BinaryIO, value: Any) -> None:

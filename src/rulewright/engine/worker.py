@@ -6,6 +6,7 @@ worker (SIGPROF), even inside native code. The parent derives the verdict from h
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_mb:
+    with contextlib.suppress(ValueError):  # macOS takes no such limit
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
     # A judgment leaves next to no cycles, but thousands of objects that make the collector look for them.
     gc.freeze()
