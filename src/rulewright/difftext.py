@@ -90,15 +90,15 @@ def signed_words(old: Iterable[str], new: Iterable[str]) -> frozenset[str]:
     return frozenset({f"-{word}" for word in before - after} | {f"+{word}" for word in after - before})
 
 
-def splice(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
-    """Replace disjoint character ranges.
+def splice(text: str, edits: Iterable[tuple[int, int, str] | tuple[int, int, str, object]]) -> str:
+    """Replace disjoint character ranges; what an edit has beside that does not matter.
 
     >>> splice("a + b", [(4, 5, "y"), (0, 1, "x")])
     'x + y'
     """
     parts: list[str] = []
     done = 0
-    for start, end, new in sorted(edits, key=lambda edit: edit[:2]):
+    for start, end, new, *_ in sorted(edits, key=lambda edit: edit[:2]):
         parts += [text[done:start], new]
         done = end
     return "".join([*parts, text[done:]])
@@ -218,8 +218,17 @@ def _range(start: int, end: int) -> str:
 
 
 def unified(before: str, after: str, context: int = 1) -> list[str]:
-    """The lines of a unified diff without file names; none where nothing changed."""
-    return list(hunks(rows(before), rows(after), context))
+    r"""The lines of a unified diff without file names; none where nothing changed.
+
+    >>> unified("a\n", "a")
+    ['@@ -1 +1 @@', '-a', '+a\n\\ No newline at end of file']
+    """
+    old, new = rows(before), rows(after)
+    if before.endswith("\n") != after.endswith("\n"):
+        for side, text in ((old, before), (new, after)):
+            if side and not text.endswith("\n"):
+                side[-1] += "\n\\ No newline at end of file"
+    return list(hunks(old, new, context))
 
 
 def shown(before: str, after: str | None, context: int = 1) -> str:

@@ -126,6 +126,24 @@ def test_a_whole_file_literal_is_degenerate() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (
+            {"pattern": "keep([$A], $$$)", "has": {"pattern": "old($B)", "stopBy": "end"}},
+            f"keep([old({'a' * 30})], {'z' * 60})\n",
+        ),
+        (
+            {"pattern": "keep($A, $$$)", "inside": {"pattern": "pair($B, $$$)", "stopBy": "end"}},
+            f"pair({'b' * 40}, keep(a, {'z' * 70}))\n",
+        ),
+    ],
+)
+def test_what_is_carried_over_counts_once_and_only_of_the_match(rule: object, code: str) -> None:
+    """One variable within another, or one that is bound outside of the match, carries nothing more over."""
+    assert Verdict.DEGENERATE in judge(_action(rule, f"{'x' * 200}($A, $B)"), code).flags
+
+
+@pytest.mark.parametrize(
     ("language", "around"),
     [
         ("python", "{}\n"), ("ruby", "{}\n"), ("php", "<?php\n{};\n"), ("kotlin", "fun f() {{ {} }}\n"),
@@ -209,6 +227,12 @@ def test_the_wanted_result_decides_last() -> None:
     outcome = judge(action, "foo(1)\n", "baz(1)\n")
     assert outcome.verdict is Verdict.WRONG_RESULT
     assert "line 1 is 'bar(1)', wanted 'baz(1)'" in outcome.detail
+
+
+@pytest.mark.parametrize(("end", "said"), [("", "missing"), ("\n", "too much")])
+def test_a_line_end_that_the_text_ends_with_is_told_as_that(end: str, said: str) -> None:
+    wanted = "bar(1)" + ("" if end else "\n")
+    assert said in judge(_action("foo($A)", "bar($A)"), f"foo(1){end}", wanted).detail
 
 
 def test_rules_apply_one_after_another_and_the_states_show_it() -> None:

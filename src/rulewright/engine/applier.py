@@ -34,20 +34,15 @@ class MatchEdit(NamedTuple):
     start: int
     end: int
     text: str
-
-
-class Match(NamedTuple):
-    """A match that was replaced."""
-
-    node: SgNode
-    edit: MatchEdit
+    node: SgNode | None = None
+    """What matched; `None` where only the command line found it."""
 
 
 class Applied(NamedTuple):
     """The text after a rule."""
 
     text: str
-    matches: tuple[Match, ...]
+    edits: tuple[MatchEdit, ...]
     n_found: int
     """Matches before overlapping ones were left out."""
 
@@ -76,14 +71,7 @@ def ran(rule: Rule, language: Language, source: str, root: SgNode) -> Applied | 
         return None
 
 
-def run_rule(
-    rule: CompiledRule,
-    source: str,
-    root: SgNode,
-    rule_id: str,
-    mark: str = "",
-    nodes: Sequence[SgNode] | None = None,
-) -> Applied:
+def run_rule(rule: CompiledRule, source: str, root: SgNode, rule_id: str, mark: str = "") -> Applied:
     """Apply a rule to a parsed text.
 
     Args:
@@ -93,9 +81,8 @@ def run_rule(
         rule_id: what `ast-grep-ignore: id` comments call it.
         mark: a character that is nowhere in the text, put at the end of each
             whitespace-only line that is carried over from it; empty: none.
-        nodes: its matches, where they are known.
     """
-    found = find_all(root, rule.core.config) if nodes is None else nodes
+    found = find_all(root, rule.core.config)
     rewrites = [name for name, step in rule.core.transforms.items() if isinstance(step, Rewrite)]
     for node in found if rewrites else ():
         # ast-grep computes every transform of every match, used or not, and may panic over one.
@@ -106,7 +93,7 @@ def run_rule(
         found = suppress.keep(found, root, rule_id)
     if rule.core.fix is None or not found:
         return Applied(source, (), len(found))
-    matches: list[Match] = []
+    edits: list[MatchEdit] = []
     pieces: list[str] = []
     done = size = 0
     limit = max(MIN_CAP_CHARS, GROWTH * len(source))
@@ -115,16 +102,15 @@ def run_rule(
         start, end = _range(node, rule.core.fix)
         if start < done:
             continue
-        edit = MatchEdit(start, end, maker.replacement(node, rule.core))
-        pieces += [source[done:start], edit.text]
-        size += len(edit.text)
+        edits.append(MatchEdit(start, end, maker.replacement(node, rule.core), node))
+        pieces += [source[done:start], edits[-1].text]
+        size += len(edits[-1].text)
         if size > limit:
             said = f"the fixes write more than {limit:,} characters into {len(source):,}"
             raise RuleFailed(said, Verdict.BAD_ACTION)
         done = end
-        matches.append(Match(node, edit))
     pieces.append(source[done:])
-    return Applied("".join(pieces), tuple(matches), len(found))
+    return Applied("".join(pieces), tuple(edits), len(found))
 
 
 def _range(node: SgNode, fix: Fix) -> tuple[int, int]:

@@ -52,8 +52,6 @@ class Step:
     rule: CompiledRule
     source: str
     edits: tuple[MatchEdit, ...]
-    nodes: tuple[SgNode | None, ...]
-    """The matched node of each edit; `None` where only the command line found it."""
     after: str
     n_found: int
     tidied: bool
@@ -79,7 +77,7 @@ class Step:
         source, language = self.source, self.rule.language
         if len(source) < statements.PARTED_CHARS or self.before.broken:
             return None
-        holes = statements.changed(source, self.edits, self.nodes)
+        holes = statements.changed(source, self.edits)
         alone = statements.parse_alone(holes, language, len(source) // 2) if holes is not None else None
         if holes is None or alone is None:
             return None
@@ -170,19 +168,15 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
     """
     if all(text == edit.text for text, edit in zip(texts, step.edits, strict=True)):
         return step
-    chosen = [
-        (edit._replace(text=text), node)
-        for edit, node, text in zip(step.edits, step.nodes, texts, strict=True)
-        if text is not None
-    ]
-    edits = tuple(edit for edit, _ in chosen)
-    after, tidied = _tidied(written(step.source, edits), edits, exact, source=step.source)
-    return replace(step, edits=edits, nodes=tuple(node for _, node in chosen), after=after, tidied=tidied)
+    pairs = zip(step.edits, texts, strict=True)
+    edits = tuple(edit._replace(text=text) for edit, text in pairs if text is not None)
+    after, tidied = _tidied(splice(step.source, edits), edits, exact, source=step.source)
+    return replace(step, edits=edits, after=after, tidied=tidied)
 
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
     if not literals.may_match(source, rule.needs):
-        return Step(rule, source, (), (), source, 0, False)
+        return Step(rule, source, (), source, 0, False)
     parsed = parse(source, rule.language)
     mark = "" if exact or not parsed.padded else tidy.mark_for(source, str(rule.source))
     if rule.needs_cli or (parsed.broken and source):
@@ -195,12 +189,11 @@ def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
 
 def _step_here(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
     done = applier.run_rule(rule, parsed.source, parsed.root, rule_id, mark)
-    edits = tuple(match.edit for match in done.matches)
+    edits = done.edits
     text, tidied = _tidied(done.text, edits, exact, mark)
     if mark:  # nobody else may see it: an edit may be written alone
         edits = tuple(edit._replace(text=edit.text.replace(mark, "")) for edit in edits)
-    nodes = tuple(match.node for match in done.matches)
-    return Step(rule, parsed.source, edits, nodes, text, done.n_found, tidied)
+    return Step(rule, parsed.source, edits, text, done.n_found, tidied)
 
 
 def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bool, mark: str) -> Step:
@@ -212,24 +205,18 @@ def _step_by_cli(rule: CompiledRule, parsed: ParsedCode, rule_id: str, exact: bo
         if one.start >= done:
             applied.append(one)
             done = one.end
-    edits = tuple(MatchEdit(one.start, one.end, one.text) for one in applied)
     if not rule.needs_cli:
         with contextlib.suppress(applier.NotPorted):
             here = applier.run_rule(rule, source, parsed.root, rule_id)
-            if tuple(match.edit for match in here.matches) == edits:
+            if [edit[:3] for edit in here.edits] == [one[:3] for one in applied]:
                 return _step_here(rule, parsed, rule_id, exact, mark)
-    text, tidied = _tidied(written(source, edits), edits, exact, source=source)
     # The nodes that our own tree has where the command line matched.
     known: dict[tuple[int, int], SgNode] = {}
     for node in applier.find_all(parsed.root, rule.core.config):
         known.setdefault(span(node), node)
-    nodes = tuple(known.get((edit.match_start, edit.match_end)) for edit in applied)
-    return Step(rule, source, edits, nodes, text, found.n_matches, tidied)
-
-
-def written(source: str, edits: Sequence[MatchEdit]) -> str:
-    """A text with edits made, before any tidying."""
-    return splice(source, ((edit.start, edit.end, edit.text) for edit in edits))
+    edits = tuple(MatchEdit(*one[:3], known.get((one.match_start, one.match_end))) for one in applied)
+    text, tidied = _tidied(splice(source, edits), edits, exact, source=source)
+    return Step(rule, source, edits, text, found.n_matches, tidied)
 
 
 def spans_after(edits: Sequence[MatchEdit]) -> list[tuple[int, int]]:

@@ -11,8 +11,9 @@ from typing import Final
 from ast_grep_py import SgNode
 
 from rulewright.console import plural
+from rulewright.difftext import splice
 from rulewright.engine.applier import find_all
-from rulewright.engine.apply import Step, spans_after, written
+from rulewright.engine.apply import Step, spans_after
 from rulewright.engine.parsing import leaves, parse, span
 from rulewright.engine.rules import CompiledRule, Fix, weight
 from rulewright.engine.stated import Spans, capture
@@ -28,6 +29,10 @@ def wrong(post: str, expected: str | None) -> str:
     """Where the result first differs from the expected text."""
     if expected is None or post == expected:
         return ""
+    if post.removesuffix("\n") == expected.removesuffix("\n"):
+        return (
+            f"the line end at the end of the text is {'missing' if len(post) < len(expected) else 'too much'}"
+        )
     got, want = post.split("\n"), expected.split("\n")
     for number, (one, other) in enumerate(zip(got, want), 1):
         if one != other:
@@ -62,12 +67,15 @@ def degenerate(steps: Sequence[Step]) -> str:
         if any(literal < LITERAL_SHARE * max(1, weight(text)) for text in (step.after[:1000], step.after)):
             continue
         whole = max(1, weight(step.source))
-        for edit, node in zip(step.edits, step.nodes):
+        for edit in step.edits:
+            node = edit.node
             replaced = weight(step.source[edit.start : edit.end])
             if replaced < LITERAL_SHARE * whole:
                 continue
-            spans = _captures(step.rule, node, used_only=True) if node is not None else []
-            uncovered = replaced - sum(weight(step.source[start:end]) for start, end in spans)
+            uncovered, done = replaced, edit.start
+            for start, end in sorted(_captures(step.rule, node, used_only=True)) if node is not None else ():
+                uncovered -= weight(step.source[max(start, done) : min(end, edit.end)])
+                done = max(end, done)
             root = node is not None and node.parent() is None
             if uncovered >= LITERAL_SHARE * whole and (root or literal >= LITERAL_CHARS):
                 share = round(100 * uncovered / whole)
@@ -92,7 +100,8 @@ def lossy(steps: Sequence[Step]) -> str:
         if fix is None or (_is_empty(fix) and not stated.spells_out):
             continue
         kept = _Kept(step)
-        for number, node in enumerate(step.nodes):
+        for number, edit in enumerate(step.edits):
+            node = edit.node
             if node is None or node.is_leaf():
                 continue
             covered = _captures(step.rule, node) + stated.wildcards(node)
@@ -126,7 +135,7 @@ class _Kept:
         if step.parts is not None:
             root, spans = step.parts
         else:
-            root = parse(written(step.source, step.edits), step.rule.language).root
+            root = parse(splice(step.source, step.edits), step.rule.language).root
             spans = tuple(spans_after(step.edits))
         return [_texts(tokens) for tokens in leaves(root, spans)]
 
@@ -173,11 +182,11 @@ def _unjoined(rule: CompiledRule, node: SgNode, kept: _Kept, number: int) -> str
 def reindented(steps: Sequence[Step]) -> str:
     """Where indentation changed the text of a multi-line string that the rule only carried along."""
     for step in steps:
-        for edit, node in zip(step.edits, step.nodes, strict=True):
+        for edit in step.edits:
             old = step.source[edit.start : edit.end]
             if "\n" not in old or "\n" not in edit.text or _below_first(old) == _below_first(edit.text):
                 continue
-            within = node if node is not None else step.before.root
+            within = edit.node if edit.node is not None else step.before.root
             for text, line in _long_strings(within, edit.start, edit.end):
                 if text not in edit.text and _flush(text) in _flush(edit.text):
                     return f"line {line}: the text of a multi-line string changes by its new indentation"

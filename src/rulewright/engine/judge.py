@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from rulewright.actions.action import Action
 from rulewright.engine import checks, cli, patched, places
-from rulewright.engine.apply import Trace, outcome_of, trace
+from rulewright.engine.apply import Trace, outcome_of, sum_up, trace
 from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, RuleFailed, Verdict
 
@@ -59,26 +59,14 @@ def judge_together(actions: Sequence[Action], code: str) -> Outcome:
         post = cli.update([(one.rules[0], one.id_of(0)) for one in actions], first.language, code)
     except RuleFailed as error:
         return Outcome(error.verdict, str(error))
-    alone = [trace(one, code, exact=True) for one in actions]
-    matches = tuple(outcome_of(one, code).n_matches for one in alone)
-    counts = {"post": post, "n_rules": len(actions), "n_matches": sum(matches), "matches_per_rule": matches}
-    if post == code:
-        verdict = (
-            Verdict.NO_CHANGE
-            if any(step.n_found for one in alone for step in one.steps)
-            else Verdict.NO_MATCH
-        )
-        return Outcome(verdict, "no rule changed anything", **counts)  # type: ignore[arg-type]
-    flagged: dict[Verdict, str] = {}
-    for one, n_matches in zip(alone, matches, strict=True):
-        harms = {Verdict.DEGENERATE: checks.degenerate, Verdict.LOSSY: checks.lossy} if n_matches else {}
-        flagged |= {flag: reason for flag, harm in harms.items() if (reason := harm(one.steps))}
+    steps = [step for one in actions for step in trace(one, code, exact=True).steps]
+    outcome = replace(sum_up([step.effect._replace(after=post) for step in steps], code), states=(post,))
     before, after = parse(code, first.language), parse(post, first.language)
-    if after.is_worse_than(before):
-        flagged[Verdict.SYNTAX_ERROR] = f"the result has a syntax error at line {after.first_line}"
-    verdict = next((flag for flag in ORDER if flag in flagged), Verdict.OK)
-    detail = flagged.get(verdict, "")
-    return Outcome(verdict, detail, flags=frozenset(flagged), states=(post,), **counts)  # type: ignore[arg-type]
+    told = f"the result has a syntax error at line {after.first_line}"
+    harms = {Verdict.DEGENERATE: checks.degenerate, Verdict.LOSSY: checks.lossy}
+    reasons = {flag: next(filter(None, (harm([step]) for step in steps)), "") for flag, harm in harms.items()}
+    reasons[Verdict.SYNTAX_ERROR] = told if after.is_worse_than(before) else ""
+    return _flagged(outcome, reasons) or outcome
 
 
 def judge_trace(done: Trace, code: str, expected: str | None) -> Outcome:
@@ -93,8 +81,13 @@ def judge_trace(done: Trace, code: str, expected: str | None) -> Outcome:
         Verdict.LOSSY: checks.lossy(done.steps),
         Verdict.WRONG_RESULT: checks.wrong(outcome.post, expected),
     }
+    return _flagged(outcome, reasons) or replace(outcome, detail=checks.reindented(done.steps))
+
+
+def _flagged(outcome: Outcome, reasons: Mapping[Verdict, str]) -> Outcome | None:
+    """An outcome with what speaks against it; `None` where nothing does, or it changed nothing."""
     flags = frozenset(verdict for verdict, reason in reasons.items() if reason)
-    for verdict in ORDER:
-        if verdict in flags:
-            return replace(outcome, verdict=verdict, detail=reasons[verdict], flags=flags)
-    return replace(outcome, detail=checks.reindented(done.steps))
+    verdict = next((one for one in ORDER if one in flags), None)
+    if verdict is None or outcome.verdict is not Verdict.OK:
+        return None
+    return replace(outcome, verdict=verdict, detail=reasons[verdict], flags=flags)

@@ -9,24 +9,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Container, Sequence
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final, cast
 
 from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine import applier, checks, literals, statements, suppress, tidy
-from rulewright.engine.applier import Match, MatchEdit
-from rulewright.engine.apply import Barred, RuleEffect, Step, spans_after, sum_up, written
+from rulewright.engine.applier import MatchEdit
+from rulewright.engine.apply import Barred, RuleEffect, Step, spans_after, sum_up
 from rulewright.engine.parsing import ParsedCode, parse, parsed, span
 from rulewright.engine.rules import CompiledRule, compiled, weight
 from rulewright.engine.statements import Alone, ChangedStatement
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, RuleFailed
-
-FEW: Final = 3
-"""Rules that are searched for one by one, if there are no more."""
-
 
 MANY: Final = 4
 """Rules for which it pays in a short text too."""
@@ -38,14 +35,6 @@ class _Unsure(Exception):
 
 _Begin = tuple[str, str | None]
 """The kind of a node, and what it surely begins with."""
-
-
-class _Found(NamedTuple):
-    """Matches of a rule in a text."""
-
-    source: str
-    matches: Sequence[Match]
-    n_found: int
 
 
 def pays(action: Action, code: str) -> bool:
@@ -67,7 +56,7 @@ def judged(action: Action, code: str, exact: bool, barred: Container[int] = ()) 
     """
     try:
         rules = compiled(action)
-        text = _Text(code, action.language, exact, rules)
+        text = _Text(code, action.language, exact)
         effects: list[RuleEffect] = []
         for number, rule in enumerate(rules):
             if not text.may_match(rule):
@@ -85,14 +74,10 @@ def judged(action: Action, code: str, exact: bool, barred: Container[int] = ()) 
 class _Text:
     """A text that rules change: the tree of an earlier state, with holes for what changed since then."""
 
-    def __init__(self, code: str, language: Language, exact: bool, rules: Sequence[CompiledRule]) -> None:
+    def __init__(self, code: str, language: Language, exact: bool) -> None:
         code.encode("utf-8")
         self.now = self._code = code
         self._language, self._exact = language, exact
-        self._local = [rule for rule in rules if rule.is_local and not rule.needs_cli]
-        self._begins: dict[_Begin, list[SgNode]] | None = None
-        """Nodes of the first tree that those local rules match that may, once they are needed."""
-        self._able: list[CompiledRule] = []
         self._base: ParsedCode | None = None
         self._holes: list[ChangedStatement] = []
         self._seen: set[tuple[str, int, int]] = set()
@@ -122,12 +107,12 @@ class _Text:
             found = self._find(rule, rule_id, base)
             assert found is not None
         tidied = False
-        replaced = [(one.source[e.start : e.end], e.text) for one in found for _, e in one.matches]
+        replaced = [pair for one in found for pair in one.effect.replaced]
         if replaced:
-            tidied = self._take(base, *(one.matches for one in found))
-            if sum(len(new) for _, new in replaced) > applier.MIN_CAP_CHARS or _may_harm(
-                rule, found, self.now
-            ):
+            tidied = self._take(base, *(one.edits for one in found))
+            is_large = sum(len(new) for _, new in replaced) > applier.MIN_CAP_CHARS
+            writes_much = rule.literal_weight >= checks.LITERAL_SHARE * weight(self.now[:1000])
+            if is_large or writes_much or checks.lossy(found) or checks.reindented(found):
                 raise _Unsure
         return RuleEffect(replaced, sum(one.n_found for one in found), self.now, tidied)
 
@@ -144,10 +129,8 @@ class _Text:
     def _parse_whole(self) -> ParsedCode:
         # From the first tree whole texts go on where they must tell; others are of no use to them.
         self._base = (parse if self.now is self._code else parsed)(self.now, self._language)
-        self._holes, self._alone, self._able = [], None, []
+        self._holes, self._alone = [], None
         self._above, self._seen = set(), set()
-        if self._begins is not None:
-            self._begins.clear()
         if self._base.broken:
             raise _Unsure
         return self._base
@@ -165,75 +148,49 @@ class _Text:
                 return False
         return True
 
-    def _find(self, rule: CompiledRule, rule_id: str, base: ParsedCode) -> list[_Found] | None:
+    def _find(self, rule: CompiledRule, rule_id: str, base: ParsedCode) -> list[Step] | None:
         """The matches outside the holes, and those in their new texts; `None`: one is across a border."""
-        found = self._run(rule, rule_id, base, self._nodes(rule, base))
+        found = self._run(rule, rule_id, base)
         if self._alone is None:
             return [found]
-        outside: list[Match] = []
+        outside: list[MatchEdit] = []
         ends = [hole.end for hole in self._holes]
-        for match in found.matches:
-            start, end = span(match.node)
+        for edit in found.edits:
+            start, end = span(cast(SgNode, edit.node))
             at = bisect_right(ends, start)
             if at == len(ends) or end <= self._holes[at].start:
-                outside.append(match)
+                outside.append(edit)
             elif not self._holes[at].holds(start, end):
                 return None
-        fresh = self._alone.tree
-        if not literals.may_match(fresh.source, rule.needs):
-            return [found._replace(matches=outside)]
-        inside = self._run(rule, rule_id, fresh)
+        inside = self._run(rule, rule_id, self._alone.tree)
         starts = self._alone.starts
-        for match in inside.matches:
-            start, end = span(match.node)
+        for edit in inside.edits:
+            start, end = span(cast(SgNode, edit.node))
             at = bisect_right(starts, start) - 1
             if at < 0 or end > starts[at] + len(self._holes[at].text):
                 return None
-        return [found._replace(matches=outside), inside]
+        return [replace(found, edits=tuple(outside)), inside]
 
-    def _nodes(self, rule: CompiledRule, base: ParsedCode) -> Sequence[SgNode] | None:
-        """The matches of a rule in the tree, by one search for all rules; `None`: that does not tell them."""
-        if not literals.may_match(base.source, rule.needs):
-            return ()
-        if not rule.is_local:
-            return None
-        if self._begins is None:
-            self._begins = {}
-            self._able = [one for one in self._local if literals.may_match(base.source, one.needs)]
-            either = {"rule": {"any": [one.core.config["rule"] for one in self._able]}}
-            for node in applier.find_all(base.root, either) if len(self._able) >= FEW else ():
-                self._begins.setdefault((node.kind(), _begin(_first(node))), []).append(node)
-        if len(self._able) < FEW:
-            return None
-        mine = [begin for begin in self._begins if _meets(begin, rule)]
-        if not mine:
-            return ()
-        is_plain = len(mine) == 1 and rule.core.config.keys() == {"rule"}
-        is_its_own = is_plain and sum(_meets(mine[0], one) for one in self._able) == 1
-        return self._begins[mine[0]] if is_its_own else None
-
-    def _run(
-        self, rule: CompiledRule, rule_id: str, tree: ParsedCode, nodes: Sequence[SgNode] | None = None
-    ) -> _Found:
-        if nodes is not None and not nodes:
-            return _Found(tree.source, (), 0)
+    def _run(self, rule: CompiledRule, rule_id: str, tree: ParsedCode) -> Step:
+        if not literals.may_match(tree.source, rule.needs):
+            return Step(rule, tree.source, (), "", 0, False)
         mark = "" if self._exact or not tree.padded else tidy.mark_for(tree.source, str(rule.source))
-        done = applier.run_rule(rule, tree.source, tree.root, rule_id, mark, nodes)
-        if mark and any(mark in match.edit.text for match in done.matches):
+        done = applier.run_rule(rule, tree.source, tree.root, rule_id, mark)
+        if mark and any(mark in edit.text for edit in done.edits):
             raise _Unsure
-        return _Found(tree.source, done.matches, done.n_found)
+        return Step(rule, tree.source, done.edits, "", done.n_found, False)
 
-    def _take(self, base: ParsedCode, outside: Sequence[Match], inside: Sequence[Match] = ()) -> bool:
+    def _take(self, base: ParsedCode, outside: Sequence[MatchEdit], inside: Sequence[MatchEdit] = ()) -> bool:
         """Make the edits of a rule, outside the holes and in their new texts; give whether it was tidied."""
-        rows = [(e.start, e.end, e.text, [(0, len(e.text))]) for _, e in outside]
+        rows = [(e.start, e.end, e.text, [(0, len(e.text))]) for e in outside]
         holes: list[ChangedStatement] = []
-        edits = deque(edit for _, edit in inside)
+        edits = deque(inside)
         for at, hole in zip(self._alone.starts if self._alone is not None else (), self._holes, strict=True):
             mine: list[MatchEdit] = []
             while edits and edits[0].start < at + len(hole.text):
                 edit = edits.popleft()
                 mine.append(edit._replace(start=edit.start - at, end=edit.end - at))
-            holes.append(hole._replace(text=written(hole.text, mine)))
+            holes.append(hole._replace(text=splice(hole.text, mine)))
             rows.append((hole.start, hole.end, holes[-1].text, spans_after(mine)))
         rows.sort(key=lambda row: row[:2])
         places: list[tuple[int, int]] = []
@@ -244,8 +201,7 @@ class _Text:
         self.now, tidied = splice(base.source, (row[:3] for row in rows)), False
         if not self._exact:
             self.now, tidied = tidy.tidy(self.now, places, "")
-        made = [match.edit for match in outside]
-        changed = statements.changed(base.source, made, [match.node for match in outside], holes)
+        changed = statements.changed(base.source, outside, holes)
         self._alone = None
         if changed is None or tidied:
             self._base = None
@@ -278,15 +234,3 @@ def _meets(node: _Begin, rule: CompiledRule) -> bool:
     return any(
         kind in (None, node[0]) and (begin is None or node[1] in (None, begin)) for kind, begin in rule.roots
     )
-
-
-def _may_harm(rule: CompiledRule, found: Sequence[_Found], after: str) -> bool:
-    """Whether there may be something for a judgment to say."""
-    if rule.literal_weight >= checks.LITERAL_SHARE * weight(after[:1000]):
-        return True
-    for one in found:
-        edits, nodes = [match.edit for match in one.matches], [match.node for match in one.matches]
-        step = Step(rule, one.source, tuple(edits), tuple(nodes), "", one.n_found, False)
-        if checks.lossy([step]) or checks.reindented([step]):
-            return True
-    return False

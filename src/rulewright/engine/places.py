@@ -11,15 +11,15 @@ from ast_grep_py import SgNode, SgRoot
 
 from rulewright import grammars
 from rulewright.actions.action import Action
+from rulewright.difftext import splice
 from rulewright.engine import suppress
 from rulewright.engine.applier import MatchEdit, find_all
-from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace, written
+from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
 from rulewright.languages import Language
 from rulewright.verdict import Place
 
-_LINE_END: Final = re.compile("\n")
 _IMPORTS: Final = frozenset(
     {
         "use_declaration", "preproc_include", "extern_crate_declaration", "namespace_use_declaration",
@@ -233,23 +233,22 @@ def _without_arguments(text: str) -> str:
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.source
-    edits = zip(step.edits, step.nodes, strict=True)
-    changed = [(edit, node) for edit, node in edits if source[edit.start : edit.end] != edit.text]
+    changed = [edit for edit in step.edits if source[edit.start : edit.end] != edit.text]
     if not changed:
         return
     after = step.parts or Parts(
-        SgRoot(written(source, step.edits), step.rule.language).root(), tuple(spans_after(step.edits))
+        SgRoot(splice(source, step.edits), step.rule.language).root(), tuple(spans_after(step.edits))
     )
     spans_new = [
         span for edit, span in zip(step.edits, after.spans) if source[edit.start : edit.end] != edit.text
     ]
-    spans = [(edit.start, edit.end) for edit, _ in changed]
+    spans = [(edit.start, edit.end) for edit in changed]
     breaks = _breaks(source)
     sides = zip(
         leaves(step.before.root, spans, comments=False), leaves(after.root, spans_new, comments=False),
         strict=True,
     )  # fmt: skip
-    for (edit, node), (old, new) in zip(changed, sides, strict=True):
+    for edit, (old, new) in zip(changed, sides, strict=True):
         line, last = bisect_left(breaks, edit.start), bisect_left(breaks, max(edit.start, edit.end - 1))
         for one in reversed(earlier):
             line, last = one.before(line), one.before(last)
@@ -257,11 +256,11 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
         only_gone = tuple(word for word in gone if word not in come)
         only_come = tuple(word for word in come if word not in gone)
         owner = _whose(source, edit, only_gone, only_come, step.rule.language)
-        around = (node, *node.ancestors()) if node is not None else ()
+        around = (edit.node, *edit.node.ancestors()) if edit.node is not None else ()
         in_import = any("import" in one.kind() or one.kind() in _IMPORTS for one in around)
         yield Place(
             line + 1, last + 1, source[edit.start : edit.end], edit.text, number, only_gone, only_come,
-            _texts(old) == _texts(new), in_import, owner or _role(node, step.rule.language),
+            _texts(old) == _texts(new), in_import, owner or _role(edit.node, step.rule.language),
         )  # fmt: skip
 
 
@@ -293,7 +292,7 @@ class _Lines:
 
 def _breaks(text: str) -> list[int]:
     """Where the line ends are."""
-    return [found.start() for found in _LINE_END.finditer(text)]
+    return [found.start() for found in re.finditer("\n", text)]
 
 
 def _words(tokens: Sequence[SgNode]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -57,7 +57,6 @@ class Alone(NamedTuple):
 def changed(
     source: str,
     edits: Sequence[MatchEdit],
-    nodes: Iterable[SgNode | None],
     holes: Sequence[ChangedStatement] = (),
 ) -> list[ChangedStatement] | None:
     """The smallest statements about matches, with edits made; holes of before stay, or go into larger ones.
@@ -65,10 +64,10 @@ def changed(
     `None`: some edit is in no statement that has its lines for itself, or changes how one begins or ends.
     """
     wholes: list[ChangedStatement] = []
-    for edit, node in zip(edits, nodes, strict=True):
+    for edit in edits:
         if wholes and wholes[-1].holds(edit.start, edit.end):
             continue
-        whole = _statement(source, node, edit)
+        whole = _statement(source, edit)
         if whole is None:
             return None
         while wholes and whole.start <= wholes[-1].start:
@@ -106,9 +105,9 @@ def _borders_stay(source: str, hole: ChangedStatement) -> bool:
     return new[-1:] == old[-1:] and not joins and heredoc is None
 
 
-def _statement(source: str, node: SgNode | None, edit: MatchEdit) -> ChangedStatement | None:
+def _statement(source: str, edit: MatchEdit) -> ChangedStatement | None:
     """The smallest one about a match that holds its edit."""
-    above = [node, *node.ancestors()] if node is not None else []
+    above = [edit.node, *edit.node.ancestors()] if edit.node is not None else []
     for one, parent in pairwise(above):
         # The last of a block of Rust may be a value.
         is_statement = parent.kind() in _OF_STATEMENTS and not one.kind().endswith("_expression")

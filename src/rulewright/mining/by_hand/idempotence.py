@@ -65,11 +65,11 @@ def _repeats(rule: Rule, step: Step | None, language: Language) -> Iterator[tupl
         return
     [found] = second.steps
     source = step.after
-    for (start, end), old in zip(spans_after(step.edits), step.nodes, strict=True):
-        for edit, new in zip(found.edits, found.nodes, strict=True):
-            meets = max(start, edit.start) < min(end, edit.end)
-            if meets and source[edit.start : edit.end] != edit.text and old is not None and new is not None:
-                yield old, new
+    for (start, end), old in zip(spans_after(step.edits), step.edits, strict=True):
+        for new in found.edits:
+            meets = max(start, new.start) < min(end, new.end)
+            if meets and source[new.start : new.end] != new.text and old.node and new.node:
+                yield old.node, new.node
 
 
 def _added_item(old: SgNode, new: SgNode) -> dict[str, Any] | None:

@@ -52,7 +52,7 @@ def count(action: Action, files: Sequence[str], cap: int = CAP) -> int:
         for text in files:
             if literals.may_match(text, wanted):
                 done = ran(rule, action.language, text, _parsed(text, action.language).root())
-                edits = [match.edit for match in done.matches] if done is not None else []
+                edits = done.edits if done is not None else ()
                 total += sum(edit.text != text[edit.start : edit.end] for edit in edits)
                 if total >= cap:
                     return cap

@@ -29,8 +29,9 @@ def effect(edit: Edit, candidate: Candidate) -> Effect | None:
     hunks: frozenset[int] = frozenset()
     positives: list[tuple[int, int]] = []
     negatives: list[tuple[int, int]] = []
-    for node, change in applied.matches:
-        place = span(node)
+    for change in applied.edits:
+        assert change.node is not None
+        place = span(change.node)
         became = edit.map_range(change.start, change.end)
         made = next(
             (m.hunks for m in became if is_same_text(change.text, edit.post.text[m.start : m.end])), None

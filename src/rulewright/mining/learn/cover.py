@@ -313,7 +313,8 @@ def _as_call_rules(
         done = effect(views[number].edit, candidate)
         spans = set(done.positives) if done is not None else set()
         applied = ran(candidate.rule, language, tree.text, tree.root.sg)
-        nodes = [node for node, _ in applied.matches if span(node) in spans] if applied is not None else []
+        found = [edit.node for edit in applied.edits if edit.node] if applied is not None else []
+        nodes = [node for node in found if span(node) in spans]
         calls = callees.as_call_rules(action, tree.text, nodes)
         if calls is None:
             return ()

@@ -156,7 +156,8 @@ def _narrowed_to_use(action: Action, pre: str) -> Action:
     """A rename of a member of any value, narrowed to the use that the edit shows, if it can be."""
     if len(action.rules) > 1 or "inside" not in action.rules[0]["rule"]:
         return action
-    nodes = [node for step in trace(action, pre).steps for node in step.nodes if node is not None]
+    edits = [edit for step in trace(action, pre).steps for edit in step.edits]
+    nodes = [edit.node for edit in edits if edit.node is not None]
     return (callees.narrowed_to_use(action, nodes) if nodes else None) or action
 
 
