@@ -90,7 +90,7 @@ def _ast_grep() -> Iterator[ReportLine]:
 
     fix = " ".join(["pip install", *(f"'{required}'" for required in cli.REQUIRED.values())])
     try:
-        program = cli.said_version()
+        program = cli.said_version(cli.binary())
     except RulewrightError as error:
         program = error.message
     try:

@@ -176,6 +176,9 @@ def _rewritten(source: str, rewriter: str) -> dict[str, Any]:
         ({**F, "constraints": ["A"]}, "`constraints` must be a mapping, got a list"),
         ({**F, "constraints": {"B": {"kind": "call"}}}, "undefined variable `$B` in `constraints` (defined: $A)"),
         ({**F, **_rewritten("$B", "r"), "rewriters": [NUMBER]}, "undefined variable `$B` in `transform`"),
+        # ast-grep names any one of several.
+        ({**F, "constraints": {f"B{n}": {"kind": "call"} for n in range(20)}}, "undefined variable `$B0` in `constraints`"),
+        ({**F, "transform": {f"C{n}": f"replace($B{n}, replace=a, by=b)" for n in range(20)}}, "undefined variable `$B0` in `transform`"),
         ({**F, "fix": "$B"}, "undefined variable `$B` in `fix` (defined: $A)"),
         ({**F, "fix": 3}, "`fix` must be text, a mapping or a list, got a number (3)"),
         ({**F, "fix": {"tmplate": "x"}}, "`fix` needs a text `template`; unknown field `tmplate`"),

@@ -13,17 +13,17 @@ from rulewright.verdict import RuleFailed
 @pytest.mark.parametrize(
     ("value", "step"),
     [
-        ({"replace": {"source": "$A", "replace": "x", "by": "y"}}, Transform("$A", "A")),
-        ("replace($A, replace=x, by=y)", Transform("$A", "A")),
-        ("substring($$$ARGS, startChar=1, endChar=-1)", Transform("$$$ARGS", "ARGS")),
-        ({"convert": {"source": "$$NAME", "toCase": "snakeCase"}}, Transform("$$NAME", "NAME")),
+        ({"replace": {"source": "$A", "replace": "x", "by": "y"}}, Transform("A", False)),
+        ("replace($A, replace=x, by=y)", Transform("A", False)),
+        ("substring($$$ARGS, startChar=1, endChar=-1)", Transform("ARGS", True)),
+        ({"convert": {"source": "$$NAME", "toCase": "snakeCase"}}, Transform("NAME", False)),
         (
             {"rewrite": {"source": "$A", "rewriters": ["a"], "joinBy": ", "}},
-            Rewrite("$A", "A", ("a",), ", "),
+            Rewrite("A", False, ("a",), ", "),
         ),
-        ("rewrite($$$B, rewriters=[a, b], joinBy=', ')", Rewrite("$$$B", "B", ("a", "b"), ", ")),
-        ("rewrite($A, rewriters=[a])", Rewrite("$A", "A", ("a",), None)),
-        ("replace($A, replace='a, b', by=\"c=d\")", Transform("$A", "A")),
+        ("rewrite($$$B, rewriters=[a, b], joinBy=', ')", Rewrite("B", True, ("a", "b"), ", ")),
+        ("rewrite($A, rewriters=[a])", Rewrite("A", False, ("a",), None)),
+        ("replace($A, replace='a, b', by=\"c=d\")", Transform("A", False)),
     ],
 )
 def test_both_forms(value: Any, step: Transform) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from importlib import metadata
@@ -79,17 +79,13 @@ def start(*words: str, **how: Any) -> subprocess.Popen[bytes]:
         raise RulewrightError(f"{binary()}: cannot be started ({why(error)})", REINSTALL) from error
 
 
-def said_version() -> str:
-    """The version that the command line says it has.
+@lru_cache(maxsize=1)
+def said_version(program: str) -> str:
+    """The version that ast-grep says it has; `program` is `binary()`.
 
     Raises:
-        RulewrightError: there is none, it cannot be started, or it says something else.
+        RulewrightError: it cannot be started, or says something else.
     """
-    return _said_version(binary())
-
-
-@lru_cache(maxsize=1)
-def _said_version(program: str) -> str:
     with start("--version", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT) as running:
         try:
             told = running.communicate(timeout=VERSION_SECONDS)[0].decode("utf-8", "replace").strip()
@@ -107,7 +103,7 @@ def _said_version(program: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of the binding and the command line that are used, by package."""
-    return {"ast-grep-py": metadata.version("ast-grep-py"), "ast-grep-cli": said_version()}
+    return {"ast-grep-py": metadata.version("ast-grep-py"), "ast-grep-cli": said_version(binary())}
 
 
 def is_supported(version: str) -> bool:
@@ -226,10 +222,10 @@ def _check_exit(code: int, complaint: str) -> None:
 
 def _edits(output: bytes, source: str) -> CliScan:
     # From an offset in UTF-8 to one in characters.
-    to_chars: Callable[[int], int] = lambda offset: offset  # noqa: E731
+    begins: Sequence[int] = range(len(source))
     if not source.isascii():
         begins = [at for at, byte in enumerate(source.encode("utf-8")) if byte & 0xC0 != 0x80]
-        to_chars = partial(bisect_left, begins)
+    to_chars = partial(bisect_left, begins)
     edits = []
     n_matches = 0
     message = ""

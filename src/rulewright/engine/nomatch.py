@@ -92,15 +92,12 @@ def _explain_rule(rule: CompiledRule, parsed: ParsedCode, rule_id: str) -> str:
     loose = {key: value for key, value in config.items() if key not in ("constraints", "transform")}
     found = applier.find_all(parsed.root, loose)
     if found and config.get("constraints"):
-        for name in config["constraints"]:
-            value = found[0].get_match(name)
-            if value is not None:
-                line = found[0].range().start.line + 1
-                return (
-                    f"the rule matches {_times(len(found))}, but `constraints` leave none: "
-                    f"at line {line} ${name} is {quoted(value.text())}"
-                )
-        return f"the rule matches {_times(len(found))}, but `constraints` leave none"
+        values = [(name, found[0].get_match(name)) for name in config["constraints"]]
+        line = found[0].range().start.line + 1
+        shown = [
+            f": at line {line} ${name} is {quoted(one.text())}" for name, one in values if one is not None
+        ]
+        return "".join([f"the rule matches {_times(len(found))}, but `constraints` leave none", *shown[:1]])
     return _explain(config["rule"], rule, parsed)
 
 

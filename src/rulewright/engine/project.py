@@ -221,8 +221,8 @@ def with_utils(document: Document, utils: Mapping[str, Document]) -> Document:
         _check_alone(name, utils[name], document)
         parts = _own(utils[name])
         seen = {**names, **{one: f"{name}: {one}" for one in parts}}
-        made |= {seen[one]: _unbound(_renamed(part, seen)) for one, part in parts.items()}
-        made[names[name]] = _unbound(_renamed(utils[name]["rule"], seen))
+        made |= {seen[one]: _shared(part, seen) for one, part in parts.items()}
+        made[names[name]] = _shared(utils[name]["rule"], seen)
         owed |= (_named([utils[name]["rule"], *parts.values()]) - parts.keys()) & utils.keys()
     return {**document, "utils": {**own, **made}} if made else document
 
@@ -248,30 +248,25 @@ def _check_alone(name: str, util: Document, document: Document) -> None:
         raise NotAlone(f"{where} uses {twice} twice, which only ast-grep can compare")
 
 
-def _unbound(part: Any) -> Any:
-    """A rule whose patterns bind nothing: what a shared utility rule binds, no other rule sees."""
+def _shared(part: Any, names: Mapping[str, str]) -> Any:
+    """A part of a shared utility rule as another rule has it: it calls utility rules by other names.
+
+    Its patterns bind nothing: what a shared utility rule binds, no other rule sees.
+    """
     if isinstance(part, list):
-        return [_unbound(one) for one in part]
+        return [_shared(one, names) for one in part]
     if not isinstance(part, dict):
         return part
-    made = {key: _unbound(one) for key, one in part.items()}
+    made = {key: _shared(one, names) for key, one in part.items()}
+    called = part.get("matches")
+    if isinstance(called, str):
+        made["matches"] = names.get(called, called)
     match part.get("pattern"):
         case str(text):
             made["pattern"] = visit.unbound(text)
         case {"context": str(text), **rest}:
             made["pattern"] = {**rest, "context": visit.unbound(text)}
     return made
-
-
-def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """A rule that refers to utility rules by other names."""
-    if isinstance(value, list):
-        return [_renamed(one, names) for one in value]
-    if not isinstance(value, dict):
-        return value
-    made = {key: _renamed(one, names) for key, one in value.items()}
-    called = value.get("matches")
-    return {**made, "matches": names.get(called, called)} if isinstance(called, str) else made
 
 
 def _named(value: Any) -> set[str]:

@@ -170,23 +170,17 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
     """Compile a rule or a rewriter (`outer` holds the utils that it inherits)."""
     if not isinstance(rule.get("rule"), dict):
         raise RuleFailed(f"{where}`rule` must be a mapping, got {describe(rule.get('rule'))}")
-    config: dict[str, Any] = {"rule": rule["rule"]}
-    for key in ("constraints", "transform"):
-        if rule.get(key) is not None:
-            config[key] = rule[key]
+    given = {key: rule[key] for key in ("constraints", "transform", "utils") if rule.get(key) is not None}
+    for key, value in given.items():
+        if not isinstance(value, dict):
+            raise RuleFailed(f"{where}`{key}` must be a mapping, got {describe(value)}")
     # The rule's own utils and those it inherits (a rewriter sees the rule's).
-    own = rule.get("utils") if rule.get("utils") is not None else {}
-    if not isinstance(own, dict):
-        raise RuleFailed(f"{where}`utils` must be a mapping, got {describe(own)}")
+    own = given.pop("utils", {})
     for name in own:
         if name in outer:
             raise RuleFailed(f"{where}the util `{name}` is defined in the rule already; choose another name")
-    utils = {**outer, **own}
-    if utils:
-        config["utils"] = utils
-    for key in ("constraints", "transform"):
-        if key in config and not isinstance(config[key], dict):
-            raise RuleFailed(f"{where}`{key}` must be a mapping, got {describe(config[key])}")
+    utils = {"utils": {**outer, **own}} if outer or own else {}
+    config: dict[str, Any] = {"rule": rule["rule"], **given, **utils}
     transforms = read_transforms(config.get("transform", {}), where)
     _try_binding(config, language, where)
     variables = _defined(config, language)
@@ -200,10 +194,14 @@ def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> N
         SgRoot("", language).root().find(cast(Config, config))
     except Exception as error:
         reason = explain.binding_error(error, config, language)
-        if found := re.search(r"Undefined meta var `(.*?)` used in `(.*?)`", reason):
-            # Everything else in it compiled, so its patterns can be read.
-            names = _defined(config, language) | set(config.get("transform", {}))
-            reason = explain.undefined(found.group(1), found.group(2), names)
+        if reason.startswith("Undefined meta var"):
+            # Everything else in it compiled, so its patterns can be read. ast-grep names any one of several.
+            steps = read_transforms(config.get("transform", {}), where)
+            captured = _defined(config, language)
+            names = captured | steps.keys()
+            wrong = [(name, "constraints") for name in config.get("constraints", {}) if name not in captured]
+            wrong += [(one.variable, "transform") for one in steps.values() if one.variable not in names]
+            reason = explain.undefined(*wrong[0], names) if wrong else reason
         raise RuleFailed(where + reason) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
@@ -299,25 +297,26 @@ def _check_fix(core: Core, variables: frozenset[str], where: str) -> None:
 
 def _has_kinds(rule: Any, utils: Mapping[str, Any], language: Language, seen: frozenset[str]) -> bool:
     """Whether ast-grep can tell which node kinds the rule can match (`scan` insists)."""
+
+    def known(one: Any) -> bool:
+        return _has_kinds(one, utils, language, seen)
+
     for key, value in rule.items():
-        if key == "kind" and selectors.has_kinds(str(value)):
-            return True
-        if key == "pattern" and patterns.kind_of(value, language) is not None:
-            return True
-        if key == "all" and any(_has_kinds(item, utils, language, seen) for item in value):
-            return True
-        if key == "any" and all(_has_kinds(item, utils, language, seen) for item in value):
-            return True
-        if (
-            key == "matches"
-            and isinstance(value, str)
-            and value in utils
-            and value not in seen
-            and _has_kinds(utils[value], utils, language, seen | {value})
-        ):
-            return True
-        of_rule = value.get("ofRule") if key == "nthChild" and isinstance(value, dict) else None
-        if isinstance(of_rule, dict) and _has_kinds(of_rule, utils, language, seen):
+        found = False
+        match key:
+            case "kind":
+                found = selectors.has_kinds(str(value))
+            case "pattern":
+                found = patterns.kind_of(value, language) is not None
+            case "all":
+                found = any(map(known, value))
+            case "any":
+                found = all(map(known, value))
+            case "matches" if isinstance(value, str) and value in utils.keys() - seen:
+                found = _has_kinds(utils[value], utils, language, seen | {value})
+            case "nthChild" if isinstance(value, dict) and isinstance(value.get("ofRule"), dict):
+                found = known(value["ofRule"])
+        if found:
             return True
     return False
 

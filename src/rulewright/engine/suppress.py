@@ -63,10 +63,7 @@ def _collect(root: SgNode) -> tuple[list[Ids], dict[int, Ids]]:
 
 
 def _ids(comment: str) -> Ids:
-    after = comment.strip().partition(MARK)[2].strip()
-    if not after:
-        return None
-    _, colon, names = after.partition(":")
+    _, colon, names = comment.partition(MARK)[2].strip().partition(":")
     if not colon:
         return None
     # What follows an id after a space is a remark.

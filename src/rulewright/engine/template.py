@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 LOOK_BACK_BYTES: Final = 512
-_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
+_SLOT: Final = re.compile(r"(\${1,3})([A-Z_][A-Z0-9_]*)")
 
 
 class Slot(NamedTuple):
@@ -39,18 +39,11 @@ def parse(text: str) -> Template:
     """
     fragments: list[str] = []
     slots: list[Slot] = []
-    start = search = 0
-    while (at := text.find("$", search)) >= 0:
-        dollars = 1
-        while dollars < 3 and text.startswith("$", at + dollars):
-            dollars += 1
-        name = _NAME.match(text, at + dollars)
-        if name is None:
-            search = at + 1
-            continue
-        fragments.append(text[start:at])
-        slots.append(Slot(name.group(), dollars == 3, indent_at(text, at)))
-        start = search = name.end()
+    start = 0
+    for found in _SLOT.finditer(text):
+        fragments.append(text[start : found.start()])
+        slots.append(Slot(found[2], len(found[1]) == 3, indent_at(text, found.start())))
+        start = found.end()
     fragments.append(text[start:])
     return Template(tuple(fragments), tuple(slots))
 

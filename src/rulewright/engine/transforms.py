@@ -26,13 +26,10 @@ _SOURCE: Final = re.compile(r"\$\$\$([A-Z0-9_]+)|\$\$?([A-Z_][A-Z0-9_]*)")
 class Transform:
     """A transform whose result the binding gives."""
 
-    source: str
     variable: str
     """The name in `source`, without dollars."""
-
-    @property
-    def multiple(self) -> bool:
-        return self.source.startswith("$$$")
+    multiple: bool
+    """Whether it holds a list of nodes."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +68,16 @@ def _read(item: Any, where: str) -> Transform:
     if found is None or (found.group(1) or found.group(2)).startswith("_"):
         # An anonymous variable makes ast-grep panic.
         raise RuleFailed(f"{where}`source` must be a named variable such as $A, got {quoted(source)}")
-    variable = found.group(1) or found.group(2)
+    variable, multiple = found.group(1) or found.group(2), found.group(1) is not None
     if kind != "rewrite":
-        return Transform(source, variable)
+        return Transform(variable, multiple)
     names = options.get("rewriters")
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
         raise RuleFailed(f"{where}`rewrite` needs a list `rewriters`")
     join_by = options.get("joinBy")
     if join_by is not None and not isinstance(join_by, str):
         raise RuleFailed(f"{where}`joinBy` must be text")
-    return Rewrite(source, variable, tuple(names), join_by)
+    return Rewrite(variable, multiple, tuple(names), join_by)
 
 
 def _split_call(text: str, where: str) -> tuple[str, dict[str, Any]]:
