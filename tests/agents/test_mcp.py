@@ -400,3 +400,30 @@ def test_an_interrupt_ends_the_server_while_it_waits(code: Path) -> None:
         assert b"serving MCP" in server.stderr.readline()
         server.send_signal(signal.SIGINT)
         assert server.wait(10) == -signal.SIGINT
+
+
+def test_half_a_surrogate_pair_is_read_as_no_utf_8_is(code: Path) -> None:
+    """The SDK would refuse the message without an answer, and the client wait for one."""
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
+    rule = "id: r\nlanguage: python\nrule: {pattern: f($$$A)}\nfix: g($$$A)\n"
+    text = "f('\ud800', '\U0001f600', '\\ud800', '\udc00\ud800')\n"
+    calls: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {
+            "id": 2,
+            "method": "tools/call",
+            "params": {"name": "verify_rule", "arguments": {"rule": rule, "code": text}},
+        },
+    ]
+    argv = [sys.executable, "-m", "rulewright", "mcp"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=code) as server:
+        assert server.stdin is not None and server.stdout is not None
+        for call in calls:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **call}) + "\n")
+            server.stdin.flush()
+        server.stdout.readline()
+        [place] = json.loads(server.stdout.readline())["result"]["structuredContent"]["places"]
+        server.stdin.close()
+    half = "\N{REPLACEMENT CHARACTER}"
+    assert place["new"] == f"g('{half}', '\U0001f600', '\\ud800', '{half}{half}')"

@@ -72,11 +72,7 @@ class Roots:
 
     def may_read(self, name: str) -> bool:
         """Whether a client may read a path; an sgconfig.yml may name folders outside of the roots."""
-        try:
-            self.resolve(name)
-        except UsageError:
-            return False
-        return True
+        return self.contains(Path(os.path.realpath(self.home / name)))
 
     def resolve_all(self, names: Iterable[str]) -> list[Path]:
         """The real paths of several names, each once."""

@@ -123,21 +123,21 @@ class VerifyAnswer(Reply):
     verdict: str
     """ok, or no_match, no_change, bad_rule, lossy, degenerate, syntax_error, wrong_result, …"""
     why: str
-    lost: str
-    """Code that the rewrite would drop silently; empty where there is none."""
-    nearest: str
-    """Where nothing matches: which part of the rule leaves nothing over, and what came nearest."""
-    places: list[PlaceRow]
-    left_out: int
-    total: int
-    diff: str
-    touched: list[int]
-    """Which of `leave_alone` (from 0) the rule changes."""
-    files: dict[str, int]
-    """Of `paths`: files by verdict."""
-    failures: list[FailedFile]
     next: str
     """What to do next."""
+    lost: str = ""
+    """Code that the rewrite would drop silently; empty where there is none."""
+    nearest: str = ""
+    """Where nothing matches: which part of the rule leaves nothing over, and what came nearest."""
+    places: list[PlaceRow] = []
+    left_out: int = 0
+    total: int = 0
+    diff: str = ""
+    touched: list[int] = []
+    """Which of `leave_alone` (from 0) the rule changes."""
+    files: dict[str, int] = {}
+    """Of `paths`: files by verdict."""
+    failures: list[FailedFile] = []
 
 
 class LearnArguments(Arguments):
@@ -163,18 +163,23 @@ class RuleWithTrust(Reply):
     why: str
 
 
-class LearnAnswer(Reply):
-    """Rules that give the change."""
+class Offered(Reply):
+    """Places where rules may be applied."""
 
-    rules: list[RuleWithTrust]
-    not_expressed: list[str]
-    """Parts of the change that no rule gives."""
     places: list[PlaceRow]
-    """Like places in `paths`; those without a doubt are sure."""
+    """Those without a doubt are sure."""
     left_out: int
     sure: int
     possible: int
     next: str
+
+
+class LearnAnswer(Offered):
+    """Rules that give the change, and like places in `paths`."""
+
+    rules: list[RuleWithTrust]
+    not_expressed: list[str]
+    """Parts of the change that no rule gives."""
 
 
 class ProposeArguments(Arguments):
@@ -201,8 +206,8 @@ class OtherRule(Reply):
     differs: list[str]
 
 
-class ProposeAnswer(Reply):
-    """The rule that most answers agree on by what they do."""
+class ProposeAnswer(Offered):
+    """The rule that most answers agree on by what they do; a doubt is a change that nobody asked for."""
 
     rule: str
     votes: int
@@ -210,13 +215,7 @@ class ProposeAnswer(Reply):
     answers: int
     """Answers in all."""
     others: list[OtherRule]
-    places: list[PlaceRow]
-    """Those with a doubt change what the instruction does not mention."""
-    left_out: int
-    sure: int
-    possible: int
     tokens: int
-    next: str
 
 
 class ApplyArguments(Arguments):

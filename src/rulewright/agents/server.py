@@ -7,7 +7,10 @@ process itself executes and reads nothing for a client.
 from __future__ import annotations
 
 import json
+import os
+import re
 from functools import partial
+from io import TextIOWrapper
 from typing import Any, Final
 
 import anyio
@@ -64,16 +67,11 @@ class ToolWorkers:
                 self._idle.append(worker)
                 return answer
             except Died as death:
+                problem = "broke its process down"
+                hint = "the rule or the code is beyond ast-grep: simplify it"
                 if death.reason == "timeout":
-                    problem, hint = (
-                        f"took more than {self._deadline_s:g} s",
-                        "name fewer files, or a simpler rule",
-                    )
-                else:
-                    problem, hint = (
-                        "broke its process down",
-                        "the rule or the code is beyond ast-grep: simplify it",
-                    )
+                    problem = f"took more than {self._deadline_s:g} s"
+                    hint = "name fewer files, or a simpler rule"
                 raise RulewrightError(f"{tool} {problem}", hint) from death
             finally:
                 if worker not in self._idle:
@@ -133,11 +131,37 @@ def _failed(message: str, hint: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=shown)], is_error=True)
 
 
+_ESCAPE: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""An escape in JSON; the group is half of a surrogate pair, without the other."""
+
+
+class _Input(TextIOWrapper):
+    """Messages of the client, in which half a surrogate pair counts as other bytes that are no UTF-8.
+
+    The SDK takes such a message for no JSON and gives no answer, for which the client would wait.
+    """
+
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+        line = super().readline(size)
+        return _ESCAPE.sub(lambda found: r"\ufffd" if found[1] else found[0], line)
+
+
+def _claimed_input() -> anyio.AsyncFile[str]:
+    """Standard input, from which nothing else, nor any other process, reads from now on."""
+    stream = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return anyio.wrap_file(_Input(stream, encoding="utf-8", errors="replace"))
+
+
 async def serve(settings: dict[str, Any], n: int, deadline_s: float) -> None:
     """Serve over standard input and output until the input ends."""
     workers = ToolWorkers(settings, n, deadline_s)
     try:
-        async with stdio_server() as (incoming, outgoing):
+        async with stdio_server(_claimed_input()) as (incoming, outgoing):
             app = server(workers, bool(settings["write"]), bool(settings["generator"]))
             await app.run(incoming, outgoing, app.create_initialization_options())
     finally:

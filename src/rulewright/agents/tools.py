@@ -174,17 +174,11 @@ def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, st
 
 
 def _verified(outcome: Outcome, **facts: Any) -> schemas.VerifyAnswer:
-    empty: dict[str, Any] = {
-        "lost": "", "nearest": "", "places": [], "left_out": 0, "total": 0, "diff": "", "touched": [],
-        "files": {}, "failures": [],
-    }  # fmt: skip
-    given = {**empty, **facts}
-    verdict = str(outcome.verdict)
-    step = _NEXT.get(verdict, "change the rule and verify again")
+    touches = outcome.ok and bool(facts.get("touched"))
+    step = _NEXT.get(outcome.verdict, "change the rule and verify again")
     return schemas.VerifyAnswer(
-        holds=outcome.ok and not given["touched"], verdict=verdict,
-        why=_cut(outcome.detail, schemas.REASON_CHARS),
-        next=_TOUCHES if outcome.ok and given["touched"] else step, **given,
+        holds=outcome.ok and not touches, verdict=str(outcome.verdict),
+        why=_cut(outcome.detail, schemas.REASON_CHARS), next=_TOUCHES if touches else step, **facts,
     )  # fmt: skip
 
 
