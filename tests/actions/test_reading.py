@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rulewright import difftext
 from rulewright.actions import Action, Rejection, canonical, cli_line, parse_action, yaml_text
-from rulewright.actions.codec import looks_like_action, read_action
+from rulewright.actions.codec import is_rule_file, read_action
 from rulewright.actions.rule_text import MAX_CHARS, MAX_DEPTH, MAX_NODES, describe
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -199,10 +199,12 @@ def test_what_a_command_line_can_say(rules: tuple[Any, ...], can: bool) -> None:
         ("", True), ("  \n", True), ("<action>", True), ("<think>a", True), (TEXT, False), ("{id: r}", False),
         ('{"rule": {}}', False), ('{"rule": {}, "mode": "rule"}', True), ('{"rule": {}, "type": "x"}', True),
         ('{"a": 1}', True), ("{broken", True), ("{ language: x", False),
+        ("id: r\nlanguage: tsx\nrule: {pattern: '<action>{$A}</action>'}\nfix: <think/>", False),
+        ("rule: think\n<action>{}</action>", True),
     ],
 )  # fmt: skip
 def test_a_rule_file_is_told_from_an_action(text: str, is_action: bool) -> None:
-    assert looks_like_action(text) is is_action
+    assert is_rule_file(text) is not is_action
 
 
 def test_an_empty_answer_is_told_as_that() -> None:

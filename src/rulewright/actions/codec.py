@@ -17,6 +17,7 @@ from rulewright.actions import cli_line, yaml_text
 from rulewright.actions.action import EFFECTIVE_FIELDS, MODES, Action, Mode, Rejection
 from rulewright.actions.rule_text import (
     MAX_CHARS,
+    PERSON_BOUNDS,
     Refused,
     check_bounds,
     describe,
@@ -90,7 +91,7 @@ def parse_action(text: str, language: Language | None = None) -> Action | Reject
     """
     try:
         value = _wire_object(text)
-        return _action_of(value, language) if value is not None else _from_yaml(text, language, complete=True)
+        return _action_of(value, language) if value is not None else _from_yaml(text, language)
     except Refused as refused:
         return refused.rejection
 
@@ -113,14 +114,16 @@ def _wire_object(text: str) -> dict[str, Any] | None:
     return None if is_rule else value
 
 
-def looks_like_action(text: str) -> bool:
-    """Whether a text is (or tries to be) a model's answer or an action's JSON, and no rule file."""
-    if _OPEN in text or "<think>" in text or not text.strip():
-        return True
+def is_rule_file(text: str) -> bool:
+    """Whether a text is a rule file: neither a model's answer, nor an action's JSON (or meant as one)."""
     try:
-        return _wire_object(text) is not None
+        if _OPEN in text or "<think>" in text:
+            # Code has such tags, too.
+            documents = read_documents(text, PERSON_BOUNDS)
+            return all(isinstance(one, Mapping) and is_meant_as_rule(one) for one in documents)
+        return bool(text.strip()) and _wire_object(text) is None
     except Refused:
-        return True
+        return False
 
 
 def read_action(text: str, language: Language | None = None) -> Action | Rejection:
@@ -130,7 +133,7 @@ def read_action(text: str, language: Language | None = None) -> Action | Rejecti
     """
     if (refusal := refuse_length(text)) is not None:
         return refusal
-    if _OPEN in text or "<think>" in text:
+    if (_OPEN in text or "<think>" in text) and not is_rule_file(text):
         response = parse_response(text, language)
         return response if isinstance(response, Rejection) else response.action
     if not text.strip():
@@ -208,11 +211,13 @@ def _action_of(value: Any, language: Language | None) -> Action:
         raise Refused(Verdict.BAD_ACTION, f"`notes` must be text of at most {MAX_CHARS} characters")
     own = _language(value.get("language"), language)
     payload = value[_PAYLOAD[mode]]
+    if mode != "rule" and not isinstance(payload, str):
+        raise Refused(Verdict.BAD_ACTION, f"`{_PAYLOAD[mode]}` must be text, got {describe(payload)}")
     match mode:
         case "yaml":
-            made = _from_yaml(_text(payload, "rule_yaml"), own, complete=True)
+            made = _from_yaml(payload, own)
         case "cli":
-            made = _from_cli(_text(payload, "cli"), own)
+            made = _from_cli(payload, own)
         case "rule":
             made = _from_object(payload, own)
     return Action(made.language, made.rules, mode, notes, made.ids)
@@ -246,17 +251,10 @@ def _language(name: Any, wanted: Language | None) -> Language | None:
     return own
 
 
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise Refused(Verdict.BAD_ACTION, f"`{key}` must be text, got {describe(value)}")
-    return value
-
-
 @lru_cache(maxsize=1024)
-def _from_yaml(text: str, language: Language | None, *, complete: bool) -> Action:
+def _from_yaml(text: str, language: Language | None) -> Action:
     """Read a rule file; kept, since one rule often meets many texts (an `Action` is never changed)."""
-    documents = read_documents(text)
-    own, rules, ids = rules_of(documents, language, complete=complete)
+    own, rules, ids = rules_of(read_documents(text), language, complete=True)
     return Action(own, rules, "yaml", "", ids)
 
 

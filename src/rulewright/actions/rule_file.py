@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rulewright.actions.action import DEFAULT_ID, Action, Rejection, safe_id
-from rulewright.actions.codec import looks_like_action, read_action
+from rulewright.actions.codec import is_rule_file, read_action
 from rulewright.actions.rule_text import (
     PERSON_BOUNDS,
     Refused,
@@ -51,10 +51,10 @@ def read_given(
 
     `complete` gives each document of a rule file with what it takes from its project.
     """
-    if looks_like_action(text):
-        action = read_action(text)
-        return action if isinstance(action, Rejection) else documents_of(action)
-    return read_rule_file(text, name, complete)
+    if is_rule_file(text):
+        return read_rule_file(text, name, complete)
+    action = read_action(text)
+    return action if isinstance(action, Rejection) else documents_of(action)
 
 
 def read_rule_file(

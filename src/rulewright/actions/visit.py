@@ -28,16 +28,15 @@ _SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$#&~]")
 # The walk
 
 
-def pairs(value: Any, skip: Set[str] = frozenset()) -> Iterator[tuple[str, Any]]:
-    """Every key with its value, at any depth, outer before inner; skipped keys are omitted."""
+def pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at any depth, outer before inner."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if key not in skip:
-                yield key, inner
-                yield from pairs(inner, skip)
+            yield key, inner
+            yield from pairs(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from pairs(inner, skip)
+            yield from pairs(inner)
 
 
 def texts(value: Any, skip: Set[str] = frozenset(), key: str = "") -> Iterator[tuple[str, str]]:

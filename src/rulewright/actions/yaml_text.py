@@ -83,15 +83,8 @@ def _blockable(text: str) -> bool:
 def _scalar(text: str) -> str:
     if _is_plain(text):
         return text
-    if (
-        text
-        and "'" not in text
-        and "\n" not in text
-        and not _UNSAFE_IN_BLOCK.search(text)
-        and "\t" not in text
-    ):
-        return f"'{text}'"
-    if "\n" not in text and '"' in text and not _UNSAFE_IN_BLOCK.search(text) and "\t" not in text:
+    is_line = text and not _UNSAFE_IN_BLOCK.search(text) and "\n" not in text and "\t" not in text
+    if is_line and ("'" not in text or '"' in text):
         return "'" + text.replace("'", "''") + "'"
     # A double-quoted scalar, escaped as YAML (not JSON) escapes.
     quoted = json.dumps(text, ensure_ascii=False)
