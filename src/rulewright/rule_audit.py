@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rulewright import console, difftext, jsonl
-from rulewright.actions import Rejection
-from rulewright.actions.rule_file import read_given
+from rulewright.actions import Action, Rejection
+from rulewright.actions.rule_file import Document, read_given
 from rulewright.actions.rule_text import DOCUMENT_FIELDS
 from rulewright.actions.suggest import quoted
 from rulewright.data.sources import rules as rule_packs
@@ -42,7 +42,10 @@ class Audited:
     invalid: list[str] = field(default_factory=list)
     pairs: list[tuple[str, str]] = field(default_factory=list)
     snapshots: Mapping[str, str | None] = field(default_factory=dict)
-    document: Any = None
+    text: str = ""
+    """What is read as the rule; empty where nothing is."""
+    document: Document | None = None
+    """The rule, where its effects can be looked at."""
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -67,7 +70,7 @@ def audit_all(
     _add_examples(examples, audited)
     first: dict[str, Audited] = {}
     for one in audited:
-        if one.id and one.document is not None and first.setdefault(one.id, one) is not one:
+        if one.id and one.text and first.setdefault(one.id, one) is not one:
             other = first[one.id]
             one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
     for one in audited:
@@ -137,7 +140,7 @@ def _taken(
             if row.get("apart"):
                 known[key].findings.append(Finding("not-checked", row["apart"]))
             else:
-                known[key].document = row["rule"]
+                known[key].text = row["rule"]
         if row["before"]:
             known[key].invalid.append(row["before"])
 
@@ -248,35 +251,35 @@ def _example_rows(path: Path) -> Iterator[Mapping[str, Any]]:
         yield line.value
 
 
-def _audit_alone(one: Audited) -> None:
-    """The rule's form, its tests, and what it does to the cases."""
-    if one.document is None:
-        return
+def _read_document(one: Audited) -> Document | None:
+    """The rule, where ast-grep accepts it and it may match; what speaks against that is noted."""
     name = one.language.lower()
     home = rule_packs.home_of(Path(one.path)) if name not in AST_GREP_NAMES else None
     custom = home is not None and one.language in (home.settings.get("customLanguages") or ())
     if name not in AST_GREP_NAMES and (name in OTHER_LANGUAGES or custom):
         what = "of the project's own" if custom else "that only ast-grep takes"
         one.findings.append(Finding("not-checked", f"{one.language} is a language {what}"))
-        one.document = None
-        return
-    read = read_given(one.document)
+        return None
+    read = read_given(one.text)
     if isinstance(read, Rejection):
         one.findings.append(Finding("refused", read.detail))
         # The rest of the rule may be looked at all the same where only keys are too many.
-        read = read_given(_known_fields(one.document))
+        read = read_given(_known_fields(one.text))
     if isinstance(read, Rejection):
-        one.document = None
-        return
-    one.document = read[0]
-    action = one.document.action
-    found = list(audit.form(action))
-    if refused := globs.refused(one.document):
+        return None
+    found = list(audit.form(read[0].action))
+    if refused := globs.refused(read[0]):
         found.append(Finding("refused", refused))
     one.findings += found
-    if any(finding.kind in ("refused", "matches-nothing") for finding in found):
-        one.document = None
+    return None if any(one.kind in ("refused", "matches-nothing") for one in found) else read[0]
+
+
+def _audit_alone(one: Audited) -> None:
+    """The rule's form, its tests, and what it does to the cases."""
+    one.document = _read_document(one) if one.text else None
+    if one.document is None:
         return
+    action = one.document.action
     one.findings += audit.tests(action, one.valid, one.invalid)
     kept = {code: one.snapshots[code] for code in one.invalid if code in one.snapshots}
     one.findings += audit.snapshots(action, kept)
@@ -338,7 +341,7 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
             except UsageError:
                 continue
             n_lines += text.count("\n") + 1
-            n_places += _look(one, str(file.path), text, seen, spans)
+            n_places += _look(one, one.document.action, str(file.path), text, seen, spans)
         many = len(found) >= EVERYWHERE_LINES and len(hits) >= EVERYWHERE_FILES * len(found)
         if many and n_places * EVERYWHERE_LINES >= n_lines:
             detail = f"{n_places} places in {n_lines} lines of {len(hits)} of {len(found)} files"
@@ -346,10 +349,14 @@ def _audit_against(paths: Sequence[Path], audited: Sequence[Audited]) -> None:
 
 
 def _look(
-    one: Audited, path: str, text: str, seen: set[str], spans: dict[tuple[str, int, int], tuple[str, str]]
+    one: Audited,
+    action: Action,
+    path: str,
+    text: str,
+    seen: set[str],
+    spans: dict[tuple[str, int, int], tuple[str, str]],
 ) -> int:
     """Note what a rule does to a file, each kind of finding once; give the number of matches."""
-    action = one.document.action
     steps = trace(action, text, exact=True).steps
     if "fix" in action.rules[0]:
         for finding in audit.effects(action, text, path, True):

@@ -52,6 +52,11 @@ def test_a_pack_passes_and_rewrites_as_we_do(tmp_path: Path) -> None:
     }
 
 
+def test_names_that_differ_by_case_alone_are_told_apart(tmp_path: Path) -> None:
+    export([PackRule(name, NONE_EQ, ["z == None"]) for name in ("eq", "Eq")], tmp_path)
+    assert sorted(path.name for path in (tmp_path / "rules").iterdir()) == ["Eq-2.yml", "eq.yml"]
+
+
 def test_an_action_without_effect_is_not_exported(tmp_path: Path) -> None:
     with pytest.raises(RulewrightError, match="x: rule 1 changes none of its 1 texts"):
         export([PackRule("x", NONE_EQ, ["a is None\n"])], tmp_path)

@@ -141,6 +141,8 @@ def test_what_is_left_out_is_counted(here: Path) -> None:
     assert found.left_out() == [
         "2 files that an ignore file names (.gitignore, .ignore)", "2 files hidden",
     ]  # fmt: skip
+    twice = walk.find([Path(), Path("a")], documents(PYTHON))
+    assert twice.left_out() == found.left_out()
     scoped = walk.find([Path("a")], documents(PYTHON + 'files: ["nowhere/**"]\n'))
     assert (taken(scoped), scoped.out_of_scope) == ({}, 1)
     assert "1 file outside the `files` and `ignores` of the rules" in scoped.left_out()

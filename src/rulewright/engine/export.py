@@ -61,9 +61,9 @@ def export(examples: Iterable[PackRule], folder: Path) -> int:
             wanted = f"{example.name}-{number + 1}" if many else example.name
             base = name = _UNSAFE.sub("-", wanted).strip("-")[:56] or "rule"
             again = count(2)
-            while name in taken:
+            while name.lower() in taken:  # files whose names differ by case alone are one on some disks
                 name = f"{base}-{next(again)}"
-            taken.add(name)
+            taken.add(name.lower())
             invalid, after = _cases(example, number, texts, name)
             document: dict[str, Any] = {"id": name, "language": DISPLAY_NAMES[example.action.language]}
             if example.message:

@@ -34,6 +34,10 @@ _REASONS: Final = {
 }
 
 
+_Rules = Mapping[int, Document]
+"""Rules by their number."""
+
+
 @dataclass(frozen=True)
 class WalkedFile:
     """A file to look at.
@@ -105,7 +109,7 @@ def find(
         UsageError: a path is not there, or no file of the rules' languages is named.
         RulewrightError: ast-grep cannot be started, or cannot walk here.
     """
-    active = [number for number, one in enumerate(documents) if not one.off]
+    active = {number: one for number, one in enumerate(documents) if not one.off}
     for path in paths:
         if not str(path).isprintable() and "\ufffd" in shown(str(path)):
             raise UsageError(
@@ -118,12 +122,12 @@ def find(
         return Walk()
     walk = Walk()
     try:
-        listed = _listed(paths, documents, active, walk, base, judged)
+        listed = _listed(paths, active, walk, base, judged)
     except RuleFailed as error:
         raise RulewrightError(f"{error}, and whatever the rule", cli.REINSTALL) from error
     if not strict:
         refused = {path for path, _ in walk.named}
-        _take_named([path for path in paths if path not in refused], documents, active, listed)
+        _take_named([path for path in paths if path not in refused], active, listed)
     seen: set[tuple[Path, str]] = set()
     folders: dict[Path, Path] = {}
     for path, found in sorted(listed.items(), key=lambda one: one[0].parts):
@@ -141,42 +145,31 @@ def find(
         else:
             walk.out_of_scope += 1
     _check_languages(paths, documents, listed, walk)
-    _count_unlisted(paths, documents, {*listed, *(path for path, _ in walk.named)}, walk)
+    _count_unlisted(paths, active, {*listed, *(path for path, _ in walk.named)}, walk)
     return walk
 
 
 def _listed(
-    paths: Sequence[Path],
-    documents: Sequence[Document],
-    active: Sequence[int],
-    walk: Walk,
-    base: Path | None,
-    judged: bool,
+    paths: Sequence[Path], active: _Rules, walk: Walk, base: Path | None, judged: bool
 ) -> dict[Path, WalkedFile]:
     """Every file of the rules' languages that ast-grep lists, with the rules that are for it."""
-    languages = {documents[number].action.language for number in active}
-    seen, exact = _seen(paths, documents, active, judged)
-    within = {number: globs.within(paths, documents[number], base) for number in active}
+    seen, exact = _seen(paths, active, judged)
+    within = {number: globs.within(paths, one, base) for number, one in active.items()}
     listed: dict[Path, WalkedFile] = {}
     for path, language in seen.files.items():
+        own = [number for number, one in active.items() if one.action.language == language]
         # ast-grep tells a name that is not UTF-8 with other characters: `_count_unlisted` names it.
-        if language in languages and not garbled(path):
-            mine = tuple(
-                number
-                for number in active
-                if documents[number].action.language == language and within[number](path)
-            )
+        if own and not garbled(path):
+            mine = tuple(number for number in own if within[number](path))
             listed[path] = WalkedFile(path, language, mine, not exact or path in seen.matched)
     walk.named += [(path, _REASONS[why]) for path, why in sorted(seen.skipped.items()) if why in _REASONS]
     walk.named += [(path, "code within another language") for path in sorted(seen.hosts & seen.matched)]
     return listed
 
 
-def _seen(
-    paths: Sequence[Path], documents: Sequence[Document], active: Sequence[int], judged: bool
-) -> tuple[Listing, bool]:
+def _seen(paths: Sequence[Path], active: _Rules, judged: bool) -> tuple[Listing, bool]:
     """The walk with the rules themselves, without their globs; and whether its matches can be relied on."""
-    rules = [(documents[number].action.language, documents[number].action.rules[0]) for number in active]
+    rules = [(one.action.language, one.action.rules[0]) for one in active.values()]
     try:
         return (judged and by_words.listing(paths, rules)) or scan(paths, rules), True
     except RuleFailed:
@@ -188,18 +181,13 @@ def _seen(
 _TWINS: Final = frozenset({"c", "cpp"})
 
 
-def _take_named(
-    paths: Sequence[Path],
-    documents: Sequence[Document],
-    active: Sequence[int],
-    listed: dict[Path, WalkedFile],
-) -> None:
+def _take_named(paths: Sequence[Path], active: _Rules, listed: dict[Path, WalkedFile]) -> None:
     """Take files that the user named though ast-grep does not: scripts by their first line, C for C++.
 
     A file without a suffix is taken for the first rule's language where nothing else is named; any other
     of an unknown language is not: in a list of changed files are texts and style sheets, too.
     """
-    languages = list(dict.fromkeys(documents[number].action.language for number in active))
+    languages = list(dict.fromkeys(one.action.language for one in active.values()))
     for path in paths:
         own = language_of_path(path)
         if path in listed or not path.is_file():
@@ -211,7 +199,7 @@ def _take_named(
                 chosen = languages[0]
         else:
             chosen = next((one for one in languages if one == own or {one, own} == _TWINS), None)
-        numbers = [n for n in active if documents[n].action.language == chosen and not documents[n].scoped]
+        numbers = [n for n, one in active.items() if one.action.language == chosen and not one.scoped]
         if chosen is not None and numbers and path.stat().st_size:
             listed[path] = WalkedFile(path, chosen, tuple(numbers))
 
@@ -256,11 +244,9 @@ def _check_languages(
             raise UsageError("\n".join(said), "name files of the rule's language, or change its `language`")
 
 
-def _count_unlisted(
-    paths: Sequence[Path], documents: Sequence[Document], known: set[Path], walk: Walk
-) -> None:
+def _count_unlisted(paths: Sequence[Path], active: _Rules, known: set[Path], walk: Walk) -> None:
     """Count the files of the languages below the folders that ast-grep did not list."""
-    languages = {one.action.language for one in documents if not one.off}
+    languages = {one.action.language for one in active.values()}
     suffixes = {suffix for suffix, language in EXTENSIONS.items() if language in languages}
     names = {os.path.normpath(path) for path in known}
     n = 0
@@ -274,6 +260,7 @@ def _count_unlisted(
                 return
             if not name or os.path.normpath(name) in names:
                 continue
+            names.add(os.path.normpath(name))  # one that is named may lie in another
             path = Path(name)
             if path.is_symlink():
                 walk.named.append((Path(shown(name)), "a link: nothing is written through one"))
