@@ -69,6 +69,12 @@ def test_thoughts_end_at_the_last_closing_tag_before_the_action() -> None:
     parsed = parse_response(f"first</think>second</think>{render_response(closing)}")
     assert parsed == Response(closing, "first\nsecond")
     assert extract_edit("first</think>second</think>\n```\nx\n```\n", "") == "x"
+    # So are tags of code in the answer; a thought may come after it.
+    tagged = Action("tsx", ({"rule": {"pattern": "<b>{$A}</b>"}, "fix": "<think>{$A}</think>"},), "rule")
+    for end, thought in (("", "<action>"), ("<think>second <action></think>", "<action>\nsecond <action>")):
+        parsed = parse_response(f"<think><action></think>{render_response(tagged)}{end}")
+        assert isinstance(parsed, Response)
+        assert (parsed.action, parsed.think) == (tagged, thought)
 
 
 WRONG = [

@@ -384,6 +384,8 @@ def test_every_answer_that_is_no_leads_on(code: Path) -> None:
         bare = NONE.partition("fix:")[0]
         told = await use(client, "apply_rule", rule=bare, paths=["."])
         assert told["places"] == 0 and "has no `fix`" in told["next"]
+        said = await refused(client, "verify_rule", rule=NONE, paths=["."], expected="value is None\n")
+        assert "must become" in said
         said = await refused(client, "check_rules", rules="words")
         assert said.startswith("rules: no ast-grep rule in it")
         (code / "old.py").write_bytes(b"x = '\xe9'\n")

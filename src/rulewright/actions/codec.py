@@ -75,9 +75,11 @@ def parse_response(text: str, language: Language | None = None) -> Response | Re
                 near = "; the JSON must stand between <action> and </action>"
             raise Refused(Verdict.NO_ACTION, f"no <action> block{near}")
         value, block, after = _leading_json(after)
+        more, after = split_thought(after, "<state_update>") if "<think>" in after else ("", after)
         if _OPEN in after:
             raise Refused(Verdict.MULTIPLE_ACTIONS, "more than one <action> block, expected exactly one")
-        return Response(_action_of(value, language), think, _update(before + after), block)
+        thought = "\n".join(filter(None, (think, more)))
+        return Response(_action_of(value, language), thought, _update(before + after), block)
     except Refused as refused:
         return refused.rejection
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_OPEN: Final = "<think>"
 _CLOSE: Final = "</think>"
+_THOUGHT: Final = re.compile(rf"<think>(.*?)(?:{_CLOSE}|\Z)", re.DOTALL)
 
 
 def split_thought(text: str, answer: str = "") -> tuple[str, str]:
@@ -16,16 +16,14 @@ def split_thought(text: str, answer: str = "") -> tuple[str, str]:
 
     Args:
         text: everything the model wrote.
-        answer: what its answer begins with; a lone closing tag after that is part of the answer.
+        answer: what its answer begins with; tags after that are part of the answer.
 
     >>> split_thought("first</think>second</think>\nf(x)")
     ('first\nsecond', '\nf(x)')
     """
-    thoughts = re.findall(f"{_OPEN}(.*?){_CLOSE}", text, re.DOTALL)
-    rest = re.sub(f"{_OPEN}.*?{_CLOSE}", "", text, flags=re.DOTALL)
-    rest, opened, unclosed = rest.partition(_OPEN)
-    if opened:
-        return "\n".join([*thoughts, unclosed]).strip(), rest
-    head = rest.partition(answer)[0] if answer else rest
-    lone, closed, _ = head.rpartition(_CLOSE)
-    return "\n".join([*lone.split(_CLOSE), *thoughts]).strip(), rest[len(lone + closed) :]
+    # A thought may speak of how an answer begins.
+    at = _THOUGHT.sub(lambda found: " " * len(found[0]), text).find(answer) if answer else -1
+    head, spoken = (text[:at], text[at:]) if at >= 0 else (text, "")
+    thoughts, rest = _THOUGHT.findall(head), _THOUGHT.sub("", head)
+    lone, _, left = rest.rpartition(_CLOSE)
+    return "\n".join([*lone.split(_CLOSE), *thoughts]).strip(), left + spoken

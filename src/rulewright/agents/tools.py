@@ -125,6 +125,8 @@ def verify_rule(context: ServerContext, arguments: schemas.VerifyArguments) -> s
     """Try a rule on code or files, and judge it."""
     if not arguments.code and not arguments.paths:
         raise UsageError("there is no code to try the rule on", "give `code`, or `paths`")
+    if arguments.expected is not None and not arguments.code:
+        raise UsageError("there is no code that must become `expected`", "give `code`")
     documents = _documents(context, arguments.rule)
     action = _for_text(documents)
     try:
