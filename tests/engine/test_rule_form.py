@@ -147,6 +147,7 @@ def test_what_only_the_command_line_does(rule: dict[str, Any], reason: str) -> N
 
 
 F: dict[str, Any] = {"rule": {"pattern": "f($A)"}}
+MANY = ", ".join(f"$A{n}" for n in range(20))
 NUMBER: dict[str, Any] = {"id": "r", "rule": {"kind": "integer", "pattern": "$N"}, "fix": "<$N>"}
 
 
@@ -178,6 +179,10 @@ def _rewritten(source: str, rewriter: str) -> dict[str, Any]:
         ({**F, **_rewritten("$B", "r"), "rewriters": [NUMBER]}, "undefined variable `$B` in `transform`"),
         # ast-grep names any one of several.
         ({**F, "constraints": {f"B{n}": {"kind": "call"} for n in range(20)}}, "undefined variable `$B0` in `constraints`"),
+        ({**F, "utils": {f"u{n}": {"kind": f"w{n}"} for n in range(20)}}, "`utils`: kind `w0` does not exist"),
+        ({"rule": {"pattern": f"f({MANY})"}, "constraints": {f"A{n}": {"kind": f"w{n}"} for n in range(20)}}, "`constraints`: kind `w0` does not"),
+        ({**F, "utils": {"u": {"matches": "v"}, "v": {"matches": "u"}}}, "`utils`: a cyclic dependency among `u`, `v`"),
+        ({**F, "transform": {"B": "replace($C, replace=a, by=b)", "C": "replace($B, replace=a, by=b)"}}, "`transform`: a cyclic dependency among `B`, `C`"),
         ({**F, "transform": {f"C{n}": f"replace($B{n}, replace=a, by=b)" for n in range(20)}}, "undefined variable `$B0` in `transform`"),
         ({**F, "fix": "$B"}, "undefined variable `$B` in `fix` (defined: $A)"),
         ({**F, "fix": 3}, "`fix` must be text, a mapping or a list, got a number (3)"),

@@ -68,6 +68,9 @@ def _improved(reason: str, config: Mapping[str, Any], language: Language) -> str
             f"transform {names}: `replace` takes `replace` (a valid regex) and `by`; `substring` takes "
             f"`startChar` and `endChar`; `convert` takes `toCase` ({', '.join(CASES)}) and `separatedBy`"
         )
+    if "has a cyclic dependency" in reason:
+        names = ", ".join(f"`{name}`" for name in config["utils" if "sub-rule" in reason else "transform"])
+        return f"a cyclic dependency among {names}"
     if "must have one positive matcher" in reason:
         return "a rule has no matcher" + _misspelled(config)
     if reason.startswith("regex parse error"):

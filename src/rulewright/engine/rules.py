@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final, cast
@@ -190,23 +190,44 @@ def _core(rule: Mapping[str, Any], language: Language, outer: Mapping[str, Any],
 
 def _try_binding(config: Mapping[str, Any], language: Language, where: str) -> None:
     """Let ast-grep compile it; put its complaint in words that help."""
+    error = _complaint(config, language)
+    if error is None:
+        return
+    if not isinstance(error, Exception):
+        raise RuleFailed(f"{where}ast-grep panics: {first_line(error)}", Verdict.CRASHED) from error
+    # Of several faults ast-grep names any one.
+    alone = (_complaint(one, language) for one in _one_by_one(config))
+    told = (one for one in alone if isinstance(one, Exception) and "Undefined meta var" not in str(one))
+    error = next(told, error)
+    reason = explain.binding_error(error, config, language)
+    if reason.startswith("Undefined meta var"):
+        # Everything else in it compiled, so its patterns can be read.
+        steps = read_transforms(config.get("transform", {}), where)
+        captured = _defined(config, language)
+        names = captured | steps.keys()
+        wrong = [(name, "constraints") for name in config.get("constraints", {}) if name not in captured]
+        wrong += [(one.variable, "transform") for one in steps.values() if one.variable not in names]
+        reason = explain.undefined(*wrong[0], names) if wrong else reason
+    raise RuleFailed(where + reason) from error
+
+
+def _complaint(config: Mapping[str, Any], language: Language) -> BaseException | None:
     try:
         SgRoot("", language).root().find(cast(Config, config))
-    except Exception as error:
-        reason = explain.binding_error(error, config, language)
-        if reason.startswith("Undefined meta var"):
-            # Everything else in it compiled, so its patterns can be read. ast-grep names any one of several.
-            steps = read_transforms(config.get("transform", {}), where)
-            captured = _defined(config, language)
-            names = captured | steps.keys()
-            wrong = [(name, "constraints") for name in config.get("constraints", {}) if name not in captured]
-            wrong += [(one.variable, "transform") for one in steps.values() if one.variable not in names]
-            reason = explain.undefined(*wrong[0], names) if wrong else reason
-        raise RuleFailed(where + reason) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise RuleFailed(f"{where}ast-grep panics: {first_line(error)}", Verdict.CRASHED) from error
+        return error
+    return None
+
+
+def _one_by_one(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A rule with each of its utils and constraints in turn, and nothing wrong with the others."""
+    given = {key: config[key] for key in ("utils", "constraints") if key in config}
+    fine = {key: {name: {"kind": "ERROR"} for name in names} for key, names in given.items()}
+    for key, names in fine.items():
+        for name in names:
+            yield {**config, **fine, key: {**names, name: given[key][name]}}
 
 
 def _defined(config: Mapping[str, Any], language: Language) -> set[str]:
