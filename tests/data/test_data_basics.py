@@ -328,11 +328,21 @@ def test_a_draw_of_each_group_is_bounded_ordered_and_stable() -> None:
     assert set(draw_each([*reversed(names), "c0"], 5, lambda name: name[0], str)) == {*few, "c0"}
 
 
-def test_half_a_manifest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "manifest.json"
-    path.write_text('{"sources": [], "ids_sha256": "0", "seed": 0, "limit": null}')
-    assert main(["stats", "--manifest", str(path)]) == 2
-    assert "not a data manifest (TypeError: no entries, policy)" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"entries": None, "policy": "most"}, "entries: input should be a valid list; policy: "),
+        ({"sources": [{}]}, "sources.0.files: field required"),
+        ({"entries": [{}]}, "entries.0.path: field required"),
+    ],
+)
+def test_half_a_manifest_is_refused(
+    changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {"sources": [], "ids_sha256": "0", "seed": 0, "limit": None, "policy": "all", "entries": []}
+    jsonl.write_json(tmp_path / "manifest.json", {**whole, **changes})
+    assert main(["stats", "--manifest", str(tmp_path / "manifest.json")]) == 2
+    assert f"not a data manifest: {said}" in capsys.readouterr().err
 
 
 def test_a_folder_of_any_name_is_read(tmp_path: Path) -> None:

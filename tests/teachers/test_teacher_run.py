@@ -280,6 +280,20 @@ def test_a_hand_written_row_is_a_task() -> None:
     assert task == TeacherTask("mine", "do", "x = 1\n", "python", group="mine")
 
 
+@pytest.mark.parametrize("line", ["{", "[]", '{"task_id": "x"}'])
+def test_a_line_that_is_no_step_is_named(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = {"instruction": "do", "pre": "x = 1\n", "post": "x = 2\n", "language": "py"}
+    jsonl.write(tmp_path / "t.jsonl", [task])
+    raw = tmp_path / "raw/miner.jsonl"
+    raw.parent.mkdir()
+    raw.write_text(f"\n{line}\n")
+    assert cli.main(["teacher", "run", "--tasks", "t.jsonl", "--out", "raw"]) == 1
+    assert "miner.jsonl:2: " in capsys.readouterr().err and raw.read_text() == f"\n{line}\n"
+
+
 def test_tests_beside_the_metadata_are_those_of_the_task() -> None:
     row = {"instruction": "do", "pre_code": "x = 1\n", "language": "py", "task_id": "mine"}
     beside = {"group": "a", "tests": "assert x", "metadata": {"source": "own", "group": "b"}}

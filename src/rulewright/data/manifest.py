@@ -6,16 +6,33 @@ training order. To check it, the mix is rebuilt and compared.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from rulewright import jsonl
-from rulewright.data.mix import MixEntry, mix
+from rulewright.data.mix import MixEntry, Policy, mix
 from rulewright.digests import file_sha256
-from rulewright.errors import RulewrightError, UsageError
+from rulewright.errors import RulewrightError, UsageError, problems_of
 
 NAME = "data_manifest.json"
+
+
+class MixedFiles(BaseModel):
+    """Files of one entry of a mix, with their SHA-256."""
+
+    files: dict[str, str]
+
+
+class DataManifest(BaseModel):
+    """What `Mix.manifest` wrote, as far as it is checked."""
+
+    sources: list[MixedFiles]
+    entries: list[MixEntry]
+    seed: int
+    limit: int | None
+    policy: Policy
+    ids_sha256: str
 
 
 def check(path: Path) -> list[str]:
@@ -24,40 +41,31 @@ def check(path: Path) -> list[str]:
     Raises:
         UsageError: the manifest is absent or not one.
     """
-    value = _read(path)
+    manifest = _read(path)
     differences = []
-    for source in value["sources"]:
-        for name, digest in source["files"].items():
-            file = Path(name)
-            if not file.exists():
-                differences.append(f"{name}: no longer there")
-            elif file_sha256(file) != digest:
-                differences.append(f"{name}: has changed (SHA-256 differs)")
+    for name, digest in (item for source in manifest.sources for item in source.files.items()):
+        file = Path(name)
+        if not file.exists():
+            differences.append(f"{name}: no longer there")
+        elif file_sha256(file) != digest:
+            differences.append(f"{name}: has changed (SHA-256 differs)")
     if differences:
         return differences
-    entries = [MixEntry.model_validate(entry) for entry in value["entries"]]
     try:
-        again = mix(entries, value["seed"], value["limit"], value["policy"]).manifest()
+        again = mix(manifest.entries, manifest.seed, manifest.limit, manifest.policy).manifest()
     except RulewrightError as error:
         return [error.message]
-    if again["ids_sha256"] != value["ids_sha256"]:
-        differences.append("the same files and options give another sequence of records")
-    return differences
+    if again["ids_sha256"] != manifest.ids_sha256:
+        return ["the same files and options give another sequence of records"]
+    return []
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> DataManifest:
+    hint = f"name a model's run/result.json, or its {NAME}"
+    value = jsonl.read_object(path, hint)
+    if isinstance(value.get("sources"), dict):
+        value = value["sources"]  # a training run's result.json holds it there
     try:
-        value = json.loads(jsonl.require_file(path).read_bytes())
-        if isinstance(value["sources"], dict):
-            value = value["sources"]  # a training run's result.json holds it there
-        if not isinstance(value["sources"], list) or not isinstance(value["ids_sha256"], str):
-            raise TypeError("no sources")
-        if lacking := {"entries", "seed", "limit", "policy"} - value.keys():
-            raise TypeError(f"no {', '.join(sorted(lacking))}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path}: not a data manifest ({type(error).__name__}: {error})",
-            f"name a model's run/result.json, or its {NAME}",
-        ) from error
-    found: dict[str, Any] = value
-    return found
+        return DataManifest.model_validate(value)
+    except ValidationError as error:
+        raise UsageError(f"{path}: not a data manifest: {problems_of(error)}", hint) from error

@@ -18,6 +18,7 @@ from rulewright import difftext, jsonl
 from rulewright.actions import Response, render_action
 from rulewright.digests import text_sha256
 from rulewright.engine import Engine, Request, judge_answers
+from rulewright.errors import RulewrightError
 from rulewright.sandbox.runner import Sandbox
 from rulewright.state.state import HistoryItem, State
 from rulewright.state.trajectory import Env, Provenance, TeacherTurn, TestCounts, TrajectoryStep
@@ -230,9 +231,9 @@ def finished_keys(path: Path) -> set[str]:
     keys: set[str] = set()
     whole_bytes = position = 0
     with path.open("rb") as stream:
-        for raw in stream:
+        for number, raw in enumerate(stream, 1):
             position += len(raw)
-            said: dict[str, Any] = json.loads(raw)["provenance"]
+            said = _said(path, number, raw)
             if said.get("final"):
                 keys.add(said["key"])
                 whole_bytes = position
@@ -240,6 +241,15 @@ def finished_keys(path: Path) -> set[str]:
         with path.open("r+b") as stream:
             stream.truncate(whole_bytes)
     return keys
+
+
+def _said(path: Path, number: int, raw: bytes) -> dict[str, Any]:
+    """The provenance of a row; empty for an empty line."""
+    line = jsonl.parse(number, raw)
+    said = line.object_of(path).get("provenance") if line is not None else {}
+    if not isinstance(said, dict):
+        raise RulewrightError(f"{path}:{number}: not a step of a trajectory", "name another output file")
+    return said
 
 
 def collect(
@@ -293,8 +303,8 @@ def put_in_order(path: Path, keys: Sequence[str]) -> None:
     starts: list[tuple[int, int]] = []
     position, before = 0, ""
     with path.open("rb") as stream:
-        for raw in stream:
-            key = str(json.loads(raw)["provenance"].get("key", ""))
+        for number, raw in enumerate(stream, 1):
+            key = str(_said(path, number, raw).get("key", ""))
             if key != before or not starts:
                 starts.append((places.get(key, -1), position))
             position, before = position + len(raw), key
