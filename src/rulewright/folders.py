@@ -6,6 +6,7 @@ half of it. What a killed process left beside it is removed by the next one.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Container, Iterator
@@ -30,7 +31,7 @@ def make_whole(folder: Path, make: Callable[[Path], None], is_whole: Callable[[]
     """
     try:
         with Lock.take(folder, wait=True):
-            for left in folder.parent.glob(f".{folder.name}.*.part"):
+            for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             if is_whole():
                 return False

@@ -96,7 +96,7 @@ class RunDir:
             clear()
             run.clear()
         values = config.model_dump(mode="json")
-        if not (run.path / "run.json").exists():
+        if not (run.path / "config.json").exists():  # it is written last: without it the run never began
             facts = {
                 "command": shlex.join(["rulewright", *sys.argv[1:]]),
                 "git": git_state(),

@@ -143,3 +143,11 @@ def test_without_a_git_that_answers_nothing_is_said_of_the_code(
         (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert git_state() == {"commit": None, "dirty": None}
+
+
+def test_a_run_that_was_killed_before_it_began_binds_nobody(tmp_path: Path) -> None:
+    RunDir.open(tmp_path, Settings(), {"data": "of yesterday"})
+    (tmp_path / "config.json").unlink()  # it is written after run.json
+    for _ in range(2):
+        run = RunDir.open(tmp_path, Settings(), {"data": "of today"})
+    assert run.facts()["inputs"] == {"data": "of today"}
