@@ -355,12 +355,17 @@ def test_a_full_disk_is_told_in_one_line_wherever_it_is_met(
 def test_half_a_character_in_what_is_said_of_a_row_stops_no_run(
     tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
 ) -> None:
-    rows = [lay.commit_row(i) for i in range(4)]
+    rows = [lay.commit_row(i) for i in range(7)]
     rows[1]["new_file"] = "pkg/\ud800.py"
     rows[2]["subject"] = "Use \ud800 is None in fetch"
+    rows[3]["repos"] = "a/\udfff"  # no name of a repository, so there is none
+    rows[4]["tags"] = ["\ud800"]
+    rows[5]["action"] = "id: \ud800"
     assert ingest("commitpackft", "--input", lay.write(tmp_path / "a.jsonl", rows)) == 0
     assert len(lay.records(out, "commitpackft")) == 3
-    assert [row["reason"] for row in lay.rejects(out, "commitpackft")] == ["undecodable"]
+    assert [row["reason"] for row in lay.rejects(out, "commitpackft")] == ["undecodable"] * 4
+    # Whoever reads what was written, by whatever means, can.
+    assert "\\ud" not in (out / "train/commitpackft.jsonl").read_text()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"name": "a", "later": 1}'])

@@ -42,6 +42,7 @@ _CONFLICT_MARKS: Final = ("<<<<<<<", ">>>>>>>")
 _CONFLICT: Final = re.compile(r"^(<{7} |>{7} )", re.MULTILINE)
 # Controls that no source text holds, the replacement character and lone surrogates.
 _UNDECODABLE: Final = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd\ud800-\udfff]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _CONTROLS: Final = bytes(range(9)) + bytes(range(0x0E, 0x1B)) + bytes(range(0x1C, 0x20))
 
 
@@ -110,6 +111,10 @@ def _drop(draft: Draft, instruction: str, pre: str, post: str, config: IngestCon
         plain = side.isascii() and len(side.encode().translate(None, _CONTROLS)) == len(side)
         if not plain and (found := _UNDECODABLE.search(side)):
             return Drop("undecodable", f"U+{ord(found.group()):04X} at character {found.start():,}")
+    about = [draft.path, draft.repo, draft.group, *draft.tags, *draft.commits]
+    for text in (*about, *(value for value in draft.extra.values() if isinstance(value, str))):
+        if not text.isascii() and (half := _HALF.search(text)):
+            return Drop("undecodable", f"U+{ord(half.group()):04X} in what is said of the code")
     longest = max(len(pre), len(post))
     if longest > config.max_chars:
         return Drop("too_long", f"{longest:,} characters, at most {config.max_chars:,} allowed")
