@@ -109,6 +109,9 @@ def lift(
             spans.append(_Span(anchor.start, anchor.end, False, False))
         else:
             spans += lifter.below(anchor) if only is None else lifter.chosen(anchor, only)
+    is_import = grammars.IMPORT.search(anchors[0].kind)
+    if only is None and not is_import and (hidden := lifter.hides_names(spans) - forbidden):
+        return lift(edit, anchors, mapped, policy, names, forbidden | hidden)
     holes = _name_holes(edit.pre, spans, lifter.fresh)
     places = hole_places(edit, mapped, holes)
     taken = [(hole.start, hole.end, hole.ref) for hole in holes]
@@ -141,6 +144,12 @@ class _Span(NamedTuple):
     moved: bool
 
 
+def _is_plain_name(node: Node) -> bool:
+    """Whether a node is the name of a value: not of a member, a type or what is called."""
+    is_name = not node.children and grammars.NAME.search(node.kind) and node.kind not in grammars.MEMBER_NAMES
+    return bool(is_name) and node.role() not in grammars.CALLEE_FIELDS and node.role() != "field"
+
+
 def _lies_in(node: Node, outer: Node) -> bool:
     return outer.start <= node.start and node.end <= outer.end
 
@@ -157,6 +166,9 @@ class _Lifter:
         self.hunks = [edit.hunks[i] for i in sorted(mapped.hunks)]
         self.brought = [edit.post.text[h.b0 : h.b1] for h in self.hunks]
         self.twice = edit.repeated_removals(mapped.hunks)
+        new = [node for i in mapped.hunks for node in edit.inserted_nodes[i]]
+        self.used = {edit.post.text_of(node) for node in new if _is_plain_name(node)}
+        """The names of values that the new text uses."""
 
     def below(self, node: Node) -> Iterator[_Span]:
         """The parts below a node that the policy lets become variables."""
@@ -185,6 +197,21 @@ class _Lifter:
                 yield _Span(child.start, child.end, False, True)
             elif child.children:
                 yield from self.below(child)
+
+    def hides_names(self, spans: Sequence[_Span]) -> frozenset[int]:
+        """The nodes to be variables that hold a name which the new text uses and no variable stands for."""
+        missing = self.used - {self.tree.text[s.start : s.end] for s in spans if not s.multi}
+        hidden: set[int] = set()
+        for span in (one for one in spans if not one.moved and missing):
+            nodes = self.tree.siblings_spanning(span.start, span.end)
+            above = nodes[0].parent if nodes else None
+            if span.multi and (above is None or not grammars.ARGUMENTS.search(above.kind)):
+                continue
+            for node in nodes:
+                names = {self.tree.text_of(leaf) for leaf in node.leaves() if _is_plain_name(leaf)}
+                if names & missing:
+                    hidden |= {one.index for one in self.tree.at(node.start, node.end)}
+        return frozenset(hidden)
 
     def _moved_list(self, node: Node) -> _Span | None:
         """The items of a removed list, where the new text has them in a row again."""
@@ -275,6 +302,7 @@ class _Lifter:
             if (
                 child is not None
                 and child.index not in self.forbidden
+                and not (_is_plain_name(child) and self.tree.text_of(child) in self.used)
                 and not self.edit.touches(child.start, child.end)
                 and (child.named or self.tree.text_of(child) in {",", ";", "\n"})
             ):

@@ -1,0 +1,7 @@
+class A {
+  void f() {
+    Parser reader = new Parser(path);
+    reader.harden();
+    go();
+  }
+}

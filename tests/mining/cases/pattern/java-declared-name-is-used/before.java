@@ -1,0 +1,6 @@
+class A {
+  void f() {
+    Parser reader = new Parser(path);
+    go();
+  }
+}
