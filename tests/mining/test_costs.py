@@ -46,6 +46,7 @@ DECIDES: list[tuple[str, float, str]] = [
     ("TOKEN_READING", 1.0, "python-dict-comprehension"),
     ("VARIABLE_KIND", 0.01, "python-only-strings"),
     ("VARIABLE_TEXT", 0.01, "python-only-strings"),
+    ("NO_NAME", 0.0, "python-name-moves"),
     ("PARENT_KIND", 0.01, "python-parameter-comes"),
     ("PARENT_FIELD", 0.01, "c-static-comes"),
     ("ANCESTOR_NAME", 50.0, "python-only-in-class"),

@@ -531,15 +531,10 @@ def test_a_key_with_its_value_says_too_little_of_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("pre", "post", "language", "tier"),
     [
+        ("from old_kit import Shelf\nShelf(1)\n", "from new_kit import Shelf\nShelf(1)\n", "python", "train"),
         (
-            "from old_kit import Shelf\nShelf(1)\n",
-            "from new_kit import Shelf\nShelf(1)\n",
-            "python",
-            "literal",
-        ),
-        (
-            "from old_kit import Shelf, Box\nBox(1)\n",
-            "from new_kit import Shelf, Box\nBox(1)\n",
+            "from old_kit import Shelf\nfrom old_kit import Box\nBox(1)\n",
+            "from new_kit import Shelf\nfrom new_kit import Box\nBox(1)\n",
             "python",
             "train",
         ),

@@ -78,6 +78,8 @@ MOSTLY_REPLACED: Final = -0.6
 """For a specific expression that is mostly replaced: code around it would only narrow the rule."""
 NO_CALL: Final = 1.0
 """For arguments without their call, which says what they mean."""
+NO_NAME: Final = 2.0
+"""For the module of an import without its names: others of its names may stay where they are."""
 AROUND: Final = 1.5
 """For a pattern that only adds to a smaller one the code around it."""
 TELLING_BITS: Final = 8.0

@@ -33,6 +33,12 @@ def _adjusted(edit: Edit, candidate: Candidate) -> Candidate:
     """A lower cost for a specific expression that is mostly replaced, a higher one for parts of calls."""
     if (candidate.is_token or candidate.shape == "transform") and is_called(candidate.anchor):
         return replace(candidate, extra_cost=candidate.extra_cost + costs.CALLED)
+    holes = candidate.lifted.holes if candidate.lifted is not None else ()
+    open_parts = (node for hole in holes for node in edit.pre.at(hole.start, hole.end))
+    if is_module_path(candidate.anchor) or any(map(is_module_path, open_parts)):
+        # One word of it says still less.
+        more = costs.NO_NAME * (2 if candidate.is_token else 1)
+        return replace(candidate, extra_cost=candidate.extra_cost + more)
     if candidate.kind in grammars.CALL_PARTS:
         return replace(candidate, extra_cost=candidate.extra_cost + costs.NO_CALL)
     if candidate.shape != "lexical" or candidate.is_token or candidate.bits < costs.ENOUGH_BITS:
@@ -41,6 +47,12 @@ def _adjusted(edit: Edit, candidate: Candidate) -> Candidate:
     if 2 * changed < candidate.anchor.size:
         return candidate
     return replace(candidate, extra_cost=candidate.extra_cost + costs.MOSTLY_REPLACED)
+
+
+def is_module_path(node: Node) -> bool:
+    """Whether a node is the module that an import names beside names of it, or a part of a module's path."""
+    is_part = node.parent is not None and node.parent.kind == "dotted_name" and len(node.parent.children) > 1
+    return is_part or any(one.field() == "module_name" for one in (node, *node.ancestors()))
 
 
 def is_called(node: Node) -> bool:

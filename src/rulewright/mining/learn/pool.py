@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rulewright import grammars
 from rulewright.mining import costs
+from rulewright.mining.judge.price import is_module_path
 from rulewright.mining.propose import proposals
 from rulewright.mining.propose.candidate import Candidate, Effect
 from rulewright.mining.rules.reading import old_text
@@ -123,9 +124,11 @@ def _adds_nothing(wide: SoundCandidate, narrow: SoundCandidate) -> bool:
 def _stands_alone(candidate: Candidate) -> bool:
     """Whether a rule is specific enough without the code around it.
 
-    A single token is not, nor is a part of a name or an argument: what these mean depends on the call.
+    A single token is not, nor is a part of a name, an argument or a module: what these mean depends on the
+    call or import.
     """
-    if candidate.is_token or candidate.adds or not candidate.generalizes:
+    is_part = candidate.is_token or is_module_path(candidate.anchor)
+    if is_part or candidate.adds or not candidate.generalizes:
         return False
     if candidate.shape == "transform" and grammars.NAME.search(candidate.kind):
         return False

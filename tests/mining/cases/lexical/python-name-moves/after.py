@@ -1,0 +1,3 @@
+from kit.box import Box
+
+x = Box(1)

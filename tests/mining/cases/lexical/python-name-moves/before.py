@@ -1,0 +1,3 @@
+from kit.forms import Box
+
+x = Box(1)
