@@ -145,9 +145,9 @@ def test_a_wrong_value_is_told_in_words(line: str, message: str, capsys: pytest.
     ],
 )  # fmt: skip
 def test_a_switch_of_three_states(flags: list[str], wanted: bool | None) -> None:
-    from rulewright.commands.train_sft import Config
+    from rulewright.training.config import SftConfig
 
-    assert config.load(Config, flags, "rulewright train sft").think is wanted
+    assert config.load(SftConfig, flags, "rulewright train sft").think is wanted
 
 
 COMPLETE = """

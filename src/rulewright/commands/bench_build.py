@@ -20,7 +20,7 @@ from rulewright.data.licenses import PERMISSIVE
 from rulewright.errors import RulewrightError, UsageError, by_reason
 
 
-class BenchBuildConfig(CommandConfig):
+class Config(CommandConfig):
     """Which repositories, and where the rows go."""
 
     repositories: tyro.conf.Positional[tuple[Path, ...]]
@@ -39,10 +39,7 @@ class BenchBuildConfig(CommandConfig):
     """Print the pins as JSON on stdout."""
 
 
-Config = BenchBuildConfig
-
-
-def run(config: BenchBuildConfig) -> int:
+def run(config: Config) -> int:
     """Read every repository, compare with pins, write."""
     from rulewright.data.sources.fixtures import LAYOUTS
     from rulewright.evaluation.rulebench import build

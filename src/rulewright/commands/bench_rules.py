@@ -8,12 +8,10 @@ Without --input, the items are held-out templates on the standard library. Write
 from __future__ import annotations
 
 from rulewright.commands.results import evaluated
-from rulewright.evaluation.settings import RulesConfig
-
-Config = RulesConfig
+from rulewright.evaluation.settings import RulesConfig as Config
 
 
-def run(config: RulesConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.errors import UsageError
     from rulewright.evaluation.rulebench.run import RuleBench

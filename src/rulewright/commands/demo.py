@@ -19,7 +19,7 @@ from rulewright.errors import UsageError
 from rulewright.workers import cores
 
 
-class DemoConfig(CommandConfig):
+class Config(CommandConfig):
     """The job."""
 
     root: Path = Path("runs/demo")
@@ -40,10 +40,7 @@ class DemoConfig(CommandConfig):
     """The commands, in order; they run in `root`."""
 
 
-Config = DemoConfig
-
-
-def run(config: DemoConfig) -> int:
+def run(config: Config) -> int:
     """Run the stages, print the results."""
     if not config.stages:
         raise UsageError(
@@ -74,7 +71,7 @@ def run(config: DemoConfig) -> int:
     return 0
 
 
-def _announce(config: DemoConfig, places: Places) -> None:
+def _announce(config: Config, places: Places) -> None:
     """Say what comes and about how long it takes, before anything is downloaded or computed."""
     left = owed(config.stages, places)
     if config.about and len(left) == len(config.stages):

@@ -8,12 +8,10 @@ and source, with intervals clustered by group. Writes runs/eval/NAME/.
 from __future__ import annotations
 
 from rulewright.commands.results import evaluated
-from rulewright.evaluation.settings import ActionsConfig
-
-Config = ActionsConfig
+from rulewright.evaluation.settings import ActionsConfig as Config
 
 
-def run(config: ActionsConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.evaluation import actions
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from rulewright.commands.results import evaluated
 from rulewright.errors import UsageError
-from rulewright.evaluation.settings import CanItEditConfig
-
-Config = CanItEditConfig
+from rulewright.evaluation.settings import CanItEditConfig as Config
 
 
-def run(config: CanItEditConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.evaluation.canitedit.run import CanItEdit
 

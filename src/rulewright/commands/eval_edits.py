@@ -7,12 +7,10 @@ language and source, with intervals clustered by group. Writes runs/eval/NAME/.
 from __future__ import annotations
 
 from rulewright.commands.results import evaluated
-from rulewright.evaluation.settings import EditsConfig
-
-Config = EditsConfig
+from rulewright.evaluation.settings import EditsConfig as Config
 
 
-def run(config: EditsConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.evaluation import edits
 

@@ -13,12 +13,10 @@ from typing import Any
 
 from rulewright import console
 from rulewright.errors import UsageError, by_reason
-from rulewright.evaluation.settings import MiningConfig
-
-Config = MiningConfig
+from rulewright.evaluation.settings import MiningConfig as Config
 
 
-def run(config: MiningConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show."""
     from rulewright.engine import check_version
     from rulewright.evaluation import mining

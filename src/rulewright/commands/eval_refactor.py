@@ -8,12 +8,10 @@ first. Writes runs/eval/NAME/.
 from __future__ import annotations
 
 from rulewright.commands.results import evaluated
-from rulewright.evaluation.settings import RefactorConfig
-
-Config = RefactorConfig
+from rulewright.evaluation.settings import RefactorConfig as Config
 
 
-def run(config: RefactorConfig) -> int:
+def run(config: Config) -> int:
     """Evaluate, save, show; compare several models."""
     from rulewright.evaluation import refactor
 

@@ -12,15 +12,13 @@ import time
 from typing import TYPE_CHECKING
 
 from rulewright import console
-from rulewright.data.settings import IngestConfig
+from rulewright.data.settings import IngestConfig as Config
 
 if TYPE_CHECKING:
     from rulewright.data.ingest import IngestPlan
 
-Config = IngestConfig
 
-
-def run(config: IngestConfig) -> int:
+def run(config: Config) -> int:
     """Ingest one source."""
     from rulewright.data import ingest
 

@@ -16,12 +16,10 @@ from typing import Any
 from rulewright import console
 from rulewright.commands.offers import Wish
 from rulewright.errors import UsageError
-from rulewright.mining.settings import MineConfig
-
-Config = MineConfig
+from rulewright.mining.settings import MineConfig as Config
 
 
-def run(config: MineConfig) -> int:
+def run(config: Config) -> int:
     """Mine; give the exit code."""
     if config.from_diff:
         from rulewright.commands.like import like

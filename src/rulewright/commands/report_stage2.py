@@ -16,7 +16,7 @@ from rulewright.errors import ConfigError, RulewrightError, UsageError, did_you_
 from rulewright.replacing import read_text
 
 
-class ReportConfig(CommandConfig):
+class Config(CommandConfig):
     """The locations of the input files."""
 
     processed: Path = Path("data/processed")
@@ -51,10 +51,7 @@ class ReportConfig(CommandConfig):
     """Print the figures as JSON on stdout."""
 
 
-Config = ReportConfig
-
-
-def run(config: ReportConfig) -> int:
+def run(config: Config) -> int:
     """Gather, render, write."""
     from rulewright.reports import pages, stage2
 

@@ -20,14 +20,12 @@ from rulewright.generation.base import LOOPBACK
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.notes import checkpoint_note
 from rulewright.generation.open import require_checkpoint
-from rulewright.generation.serving import ServeConfig
+from rulewright.generation.serving import ServeConfig as Config
 
 _ROLLOUTS_ENVIRONMENT: Final = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
 
-Config = ServeConfig
 
-
-def run(config: ServeConfig) -> int:
+def run(config: Config) -> int:
     """Choose the server, say what it is, become it."""
     require_checkpoint(config.model)
     config = config.model_copy(update={"model": checkpoint(config.model)})

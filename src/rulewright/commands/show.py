@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rulewright.reports.lines import Shown
 
 
-class ShowConfig(CommandConfig):
+class Config(CommandConfig):
     """What to show."""
 
     file: tyro.conf.Positional[str]
@@ -39,10 +39,7 @@ class ShowConfig(CommandConfig):
     """Print JSON on stdout."""
 
 
-Config = ShowConfig
-
-
-def run(config: ShowConfig) -> int:
+def run(config: Config) -> int:
     """Read the line, execute its action, print."""
     from rulewright.engine import Engine
     from rulewright.reports import lines

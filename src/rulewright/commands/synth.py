@@ -8,12 +8,10 @@ the gold action. Every record is verified: applying its rule gives exactly the r
 from __future__ import annotations
 
 from rulewright import console
-from rulewright.synth.settings import SynthConfig
-
-Config = SynthConfig
+from rulewright.synth.settings import SynthConfig as Config
 
 
-def run(config: SynthConfig) -> int:
+def run(config: Config) -> int:
     """Make the data set; give the exit code."""
     from rulewright.data import store
     from rulewright.synth import job, shards

@@ -11,12 +11,10 @@ from collections import Counter
 
 from rulewright import console
 from rulewright.errors import RulewrightError, by_reason, few
-from rulewright.teachers.config import TeacherConfig
-
-Config = TeacherConfig
+from rulewright.teachers.config import TeacherConfig as Config
 
 
-def run(config: TeacherConfig) -> int:
+def run(config: Config) -> int:
     """Ask, execute, write, and sum up."""
     from rulewright.teachers import job
     from rulewright.teachers.srl_teacher import Spending

@@ -7,11 +7,10 @@ models/grpo_stage3, metrics and curves to reports/grpo.
 from __future__ import annotations
 
 from rulewright.commands.results import trained
-from rulewright.training.train_grpo import GrpoConfig, train_grpo
+from rulewright.training.train_grpo import GrpoConfig as Config
+from rulewright.training.train_grpo import train_grpo
 
-Config = GrpoConfig
 
-
-def run(config: GrpoConfig) -> int:
+def run(config: Config) -> int:
     """Train, and show dev before and after."""
     return trained(config, train_grpo(config))

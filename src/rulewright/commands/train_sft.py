@@ -8,12 +8,10 @@ with its README, to --out, and the run's files to OUT/run.
 from __future__ import annotations
 
 from rulewright.commands.results import trained
-from rulewright.training.config import SftConfig
-
-Config = SftConfig
+from rulewright.training.config import SftConfig as Config
 
 
-def run(config: SftConfig) -> int:
+def run(config: Config) -> int:
     """Train, save, show."""
     from rulewright.training import sft
 

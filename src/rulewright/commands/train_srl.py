@@ -8,11 +8,10 @@ curves to reports/srl.
 from __future__ import annotations
 
 from rulewright.commands.results import trained
-from rulewright.srl.train_srl import SrlConfig, train_srl
+from rulewright.srl.train_srl import SrlConfig as Config
+from rulewright.srl.train_srl import train_srl
 
-Config = SrlConfig
 
-
-def run(config: SrlConfig) -> int:
+def run(config: Config) -> int:
     """Train, and show dev before and after."""
     return trained(config, train_srl(config))

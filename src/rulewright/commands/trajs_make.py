@@ -9,12 +9,10 @@ group.
 from __future__ import annotations
 
 from rulewright import console
-from rulewright.srl.settings import TrajsConfig
-
-Config = TrajsConfig
+from rulewright.srl.settings import TrajsConfig as Config
 
 
-def run(config: TrajsConfig) -> int:
+def run(config: Config) -> int:
     """Read, verify, write, sum up."""
     from rulewright.srl import job
 

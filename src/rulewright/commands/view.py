@@ -18,7 +18,7 @@ from rulewright.config import CommandConfig
 from rulewright.errors import UsageError
 
 
-class ViewConfig(CommandConfig):
+class Config(CommandConfig):
     """What to show, and where to write the page."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -37,10 +37,7 @@ class ViewConfig(CommandConfig):
     """Processes that execute answers."""
 
 
-Config = ViewConfig
-
-
-def run(config: ViewConfig) -> int:
+def run(config: Config) -> int:
     """Read, execute the missing answers, write the page."""
     from rulewright.data.splits import draw
     from rulewright.engine import Engine

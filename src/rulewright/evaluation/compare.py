@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,9 +91,14 @@ def compare(
     """
     benchmark = _benchmark(a, b)
     measure = _measure(benchmark, metric, (a, b))
-    values_a, values_b = _values(a, measure), _values(b, measure)
-    both = sorted(set(values_a) & set(values_b))
-    if not both:
+    groups = {**tables.groups_of(a.rows), **tables.groups_of(b.rows)}
+
+    def on(one: Measure) -> PairedValues:
+        values_a, values_b = (tables.per_task(tables.counted(run.rows), one.read) for run in (a, b))
+        return PairedValues(values_a, values_b, groups, one, seed)
+
+    found = on(measure)
+    if not found.both:
         raise UsageError(
             f"{a.path} and {b.path} share no task with a value of '{measure.name}'",
             "compare runs on the same data; --metric names a measure, or a field of their rows",
@@ -103,25 +109,21 @@ def compare(
             f"--by {unknown[0]}: no row has this field{did_you_mean(unknown[0], known)}",
             f"fields: {', '.join(known)}",
         )
-    groups = {**tables.groups_of(a.rows), **tables.groups_of(b.rows)}
-    found = PairedValues(values_a, values_b, groups, measure, seed)
-    paired = found.paired(both)
-    gained, lost = stats.flips(values_a, values_b)
-    single = all(value in (0, 1) for t in both for value in (values_a[t], values_b[t]))
-    others = [m for m in benchmark.headline if m.name != measure.name] if benchmark else []
+    paired = found.paired(found.both)
+    others = [on(one) for one in (benchmark.headline if benchmark else ()) if one.name != measure.name]
+    gained, lost = stats.flips(found.a, found.b)
+    single = all(value in (0, 1) for task in found.both for value in (found.a[task], found.b[task]))
     fields = by if by is not None else benchmark.by if benchmark else ()
     return {
         "a": str(a.path),
         "b": str(b.path),
         "benchmark": benchmark.name if benchmark else "",
         "metric": measure.name,
-        "unit": measure.unit,
-        "n_tasks": len(both),
+        "n_tasks": len(found.both),
         "n_groups": paired.n_groups,
-        "only_in_a": len(values_a) - len(both),
-        "only_in_b": len(values_b) - len(both),
-        "mean_a": found.mean(values_a, both),
-        "mean_b": found.mean(values_b, both),
+        "only_in_a": len(found.a) - len(found.both),
+        "only_in_b": len(found.b) - len(found.both),
+        **found.means(),
         "paired": paired.to_dict(),
         "mcnemar_p": round(stats.mcnemar_exact(len(gained), len(lost)), 6) if single else None,
         "equivalence": stats.tost(paired, margin),
@@ -129,7 +131,9 @@ def compare(
         "n_lost": len(lost),
         "gained": gained[:_MAX_LISTED],
         "lost": lost[:_MAX_LISTED],
-        "other_metrics": _others(a, b, others, groups, seed),
+        "other_metrics": {
+            one.measure.name: {**one.means(), **one.paired(one.both).to_dict()} for one in others if one.both
+        },
         "by": {name: found.by(name, (*a.rows, *b.rows)) for name in fields},
     }
 
@@ -163,6 +167,16 @@ class PairedValues:
     groups: dict[str, str]
     measure: Measure
     seed: int
+
+    @cached_property
+    def both(self) -> list[str]:
+        """The tasks that both sides have a value of."""
+        return sorted(self.a.keys() & self.b.keys())
+
+    def means(self) -> dict[str, Any]:
+        """The unit, and the mean of each side over the tasks that both have."""
+        means = {"mean_a": self.mean(self.a, self.both), "mean_b": self.mean(self.b, self.both)}
+        return {"unit": self.measure.unit, **means}
 
     def paired(self, tasks: Sequence[str]) -> stats.Paired:
         values = [self.a[t] for t in tasks], [self.b[t] for t in tasks]
@@ -225,27 +239,6 @@ def _measure(benchmark: Measures | None, name: str, runs: Sequence[Run]) -> Meas
         )
     bounded = all(0 <= row[name] <= 1 for run in runs for row in run.rows if row.get(name) is not None)
     return Measure(name, lambda row: row.get(name), "rate" if bounded else "number")
-
-
-def _values(run: Run, measure: Measure) -> dict[str, float]:
-    return tables.per_task(tables.counted(run.rows), measure.read)
-
-
-def _others(a: Run, b: Run, measures: Sequence[Measure], groups: dict[str, str], seed: int) -> dict[str, Any]:
-    """Every other headline measure that both runs have: means and the paired difference."""
-    found = {}
-    for measure in measures:
-        values_a, values_b = _values(a, measure), _values(b, measure)
-        both = sorted(set(values_a) & set(values_b))
-        if both:
-            pair = PairedValues(values_a, values_b, groups, measure, seed)
-            found[measure.name] = {
-                "unit": measure.unit,
-                "mean_a": pair.mean(values_a, both),
-                "mean_b": pair.mean(values_b, both),
-                **pair.paired(both).to_dict(),
-            }
-    return found
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:

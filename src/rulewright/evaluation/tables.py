@@ -133,21 +133,14 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     }
 
 
-def cell(value: Mapping[str, Any], unit: Unit = "rate") -> str:
-    """`61.3 [55.0, 67.2]`: rates in percent, numbers with two decimals."""
+def with_unit(value: Mapping[str, Any], unit: Unit = "rate") -> str:
+    """`61.3 [55.0, 67.2] %`; numbers with two decimals and no unit."""
     if not value["n"]:
         return "–"
-    scale, digits = (100, 1) if unit == "rate" else (1, 2)
-    mean = f"{scale * value['value']:.{digits}f}"
-    if value["low"] is None:
-        return mean
-    return f"{mean} [{scale * value['low']:.{digits}f}, {scale * value['high']:.{digits}f}]"
-
-
-def with_unit(value: Mapping[str, Any], unit: Unit) -> str:
-    """A cell that says itself when it is in percent."""
-    text = cell(value, unit)
-    return f"{text} %" if unit == "rate" and value["n"] else text
+    scale, digits, sign = (100, 1, " %") if unit == "rate" else (1, 2, "")
+    low, high = value["low"], value["high"]
+    interval = "" if low is None else f" [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    return f"{scale * value['value']:.{digits}f}{interval}{sign}"
 
 
 def difference(paired: Mapping[str, Any], unit: Unit = "rate") -> str:

@@ -130,13 +130,12 @@ def _values(runs: Sequence[Sequence[Row]], measure: Measure, best: bool) -> _Val
 def _row(name: str, values: _Values, baseline: _Values | None, measure: Measure) -> Json:
     other = values if baseline is None else baseline
     pair = compare.PairedValues(other.tasks, values.tasks, values.groups, measure, 0)
-    both = sorted(values.tasks.keys() & other.tasks.keys())
     return {
         "method": name,
         "estimate": pair.mean(values.tasks, sorted(values.tasks)),
         "by_seed": [round(value, 6) for value in values.by_seed],
         "literal": values.literal,
-        "paired": pair.paired(both).to_dict() if other is not values and both else None,
+        "paired": pair.paired(pair.both).to_dict() if other is not values and pair.both else None,
     }
 
 

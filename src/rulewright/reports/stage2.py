@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rulewright import console, jsonl
 from rulewright.evaluation.measures import BENCHMARKS, OF_TASK, estimates_of
-from rulewright.evaluation.tables import cell, with_unit
+from rulewright.evaluation.tables import with_unit
 from rulewright.reports import benchmarks
 
 Json = dict[str, Any]
@@ -225,7 +225,7 @@ def results(found: Mapping[str, Any]) -> list[list[str]]:
         if "repeat_input" in run["result"]:
             base = run["result"]["repeat_input"][run["headline"]]
             rows.append(
-                ["", run["benchmark"], "repeat the input", run["headline"], f"{cell(base)} %", str(base["n"])]
+                ["", run["benchmark"], "repeat the input", run["headline"], with_unit(base), str(base["n"])]
             )
     return rows
 
@@ -256,7 +256,7 @@ def sft_results(found: Mapping[str, Any]) -> list[list[str]]:
         first = next((row for row in result["curve"] if row["step"] == 0), None)
         before = f"{100 * first[f'dev_{name}']:.1f} % (n {first['n_asked']})" if first else "–"
         after = result["evaluation"]["metrics"][name]
-        rows.append([model["name"], place(result["base"]), name, before, f"{cell(after)} %", str(after["n"])])
+        rows.append([model["name"], place(result["base"]), name, before, with_unit(after), str(after["n"])])
     return rows
 
 

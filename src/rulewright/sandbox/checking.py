@@ -60,23 +60,13 @@ class Checker:
         self._run = run
         self._calibrations: dict[str, _Calibration] = {}
 
-    def check(self, request: CheckRequest, *, strict: bool = True) -> TestVerdict:
+    def check(self, request: CheckRequest) -> TestVerdict:
         """Judge one program."""
         official = self._run(_official_job(request))
         found = flags.flags(request.program)
-        verdict = TestVerdict(
-            official.ok,
-            official.ok,
-            0,
-            0,
-            official.detail,
-            official.status,
-            official.tier,
-            "none",
-            found,
-            official,
-        )
-        if not strict or official.status in (Status.INFRA, Status.TIMEOUT):
+        ok, tier = official.ok, official.tier
+        verdict = TestVerdict(ok, ok, 0, 0, official.detail, official.status, tier, "none", found, official)
+        if official.status in (Status.INFRA, Status.TIMEOUT):
             return verdict
         return self._strict(request, verdict)
 

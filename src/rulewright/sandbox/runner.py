@@ -64,7 +64,6 @@ class Sandbox:
         module: str = "mod",
         files: dict[str, str] | None = None,
         limits: Limits | None = None,
-        strict: bool = True,
     ) -> TestVerdict:
         """Judge a program by its tests: by exit code, and by a judge that it cannot reach.
 
@@ -77,12 +76,11 @@ class Sandbox:
             module: the name under which test files import the program.
             files: more files in the workspace, as untrusted as the program.
             limits: bounds of each run.
-            strict: also run the instrumented tests; without, `strict` equals `official`.
         """
         request = checking.CheckRequest(
             program, tests, kind, reference, module, files or {}, limits or Limits()
         )
-        return self._checker.check(request, strict=strict)
+        return self._checker.check(request)
 
     def check_many(self, requests: Iterable[checking.CheckRequest]) -> Iterator[TestVerdict]:
         """Check on all workers; verdicts in order."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from rulewright import console, jsonl, templates
 from rulewright.evaluation.measures import OF_TASK
-from rulewright.evaluation.tables import cell
+from rulewright.evaluation.tables import with_unit
 from rulewright.training.config import TrainConfig
 from rulewright.training.policy_config import MODES
 
@@ -50,7 +50,7 @@ def _of_sft(result: Result) -> str:
         first = {row["step"]: row for row in result["curve"]}.get(0)
         name = OF_TASK[result["task"]].decides.name
         value = found["metrics"][name]
-        line = f"{name}: {cell(value)} % of {value['n']} held-out records"
+        line = f"{name}: {with_unit(value)} of {value['n']} held-out records"
         lines.append(line + (f"; before training {100 * first[f'dev_{name}']:.1f} %" if first else ""))
         if result.get("cut_answers"):
             lines.append(
