@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,7 @@ def test_attack_reports_an_escape(tmp_path: Path, capsys: pytest.CaptureFixture[
         ["run", "/no/such/file.py"],
         ["attack", str(OWN), "--only", "nothing"],
         ["run", __file__, "--python", "/no/such/python"],
+        ["run", __file__, "--tests", __file__, "--stdin", __file__],
     ],
 )
 def test_wrong_input_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +56,29 @@ def test_wrong_input_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert "hint: " in captured.err
+
+
+def test_a_workspace_that_is_no_json_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "verdict_tests.py").write_text("def test_it():\n    assert True\n")
+    (tmp_path / "w.json").write_text("not JSON")
+    case = {"name": "w", "kind": "workspace", "file": "w.json", "expected": "PASS"}
+    (tmp_path / "index.jsonl").write_text(json.dumps(case) + "\n")
+    assert main(["sandbox", "attack", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'w.json'}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tier", tiers.AUTOMATIC)
+def test_an_interpreter_may_be_named_by_a_relative_path(
+    tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Workers start elsewhere, where the path means nothing."""
+    if not tiers.probe(tier).works:  # type: ignore[arg-type]
+        pytest.skip(f"{tier} does not work here")
+    (tmp_path / "p.py").write_text("print('hello')\n")
+    monkeypatch.chdir(tmp_path)
+    python = os.path.relpath(sys.executable)
+    assert main(["sandbox", "run", "p.py", "--python", python, "--sandbox", tier]) == 0
+    assert capsys.readouterr().out == "hello\n"
 
 
 def test_run_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,8 @@ def run(config: Config) -> int:
             f"{config.program}: tests of {language} are not judged here, only Python's",
             "run the test file itself as the program",
         )
+    if config.tests is not None and config.stdin is not None:
+        raise UsageError("tests read no standard input", "use either --tests or --stdin")
     with open_sandbox(config.sandbox, python=config.python or sys.executable, where=config.where) as sandbox:
         console.decided("sandbox", sandbox.tier, sandbox.reason)
         if config.tests is not None:

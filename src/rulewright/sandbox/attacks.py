@@ -137,7 +137,8 @@ class _Runner:
         if case.kind == "verdict":
             return self._verdict(case, {"mod.py": self._read(case)})
         if case.kind == "workspace":
-            return self._verdict(case, json.loads(self._read(case)))
+            hint = "a workspace is one JSON object: file name → text"
+            return self._verdict(case, jsonl.read_object(self._folder / case.file, hint))
         return self._action(case)
 
     def _read(self, case: Case) -> str:

@@ -130,7 +130,7 @@ def bubblewrap() -> str:
 
 def interpreter(python: str) -> list[str]:
     """The folders that an interpreter needs to start and to import its packages."""
-    asked, _ = programs.ask_interpreter(python)
+    asked = programs.ask_interpreter(python).folders
     links = [python]
     while os.path.islink(links[-1]):
         links.append(os.path.normpath(os.path.join(os.path.dirname(links[-1]), os.readlink(links[-1]))))

@@ -97,7 +97,8 @@ def choose(tier: Tier | str, python: str, workers: int) -> LocalPool:
         SandboxRefused: it does not work here; the message says why and what to do.
         UsageError: no such tier or interpreter.
     """
-    programs.ask_interpreter(python)  # a wrong one is no fault of a tier
+    # A wrong one is no fault of a tier; a relative path or a name means something here only.
+    python = programs.ask_interpreter(python).executable
     if tier == "auto":
         probes: list[Probe] = []
         for candidate in AUTOMATIC:

@@ -94,7 +94,7 @@ class Executor:
     def _absent(self, needed: set[str]) -> list[str]:
         unknown = sorted(needed - set(self._installed))
         if unknown:
-            self._installed.update(ask_interpreter(self._python, unknown)[1])
+            self._installed.update(ask_interpreter(self._python, unknown).installed)
         return sorted(name for name in needed if not self._installed[name])
 
     def _run(self, problem: Problem, code: str, program: str) -> Execution:
@@ -167,7 +167,7 @@ class Executor:
 
 def coverage_installed(python: str = sys.executable) -> bool:
     """Whether the sandbox's interpreter has the coverage package."""
-    return ask_interpreter(python, ["coverage"])[1]["coverage"]
+    return ask_interpreter(python, ["coverage"]).installed["coverage"]
 
 
 def _text(name: str) -> str:

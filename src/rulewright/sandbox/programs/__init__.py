@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rulewright.errors import UsageError
 from rulewright.sandbox.programs import interpreter
@@ -21,8 +21,19 @@ def text_of(name: str) -> str:
     return path_of(name).read_text(encoding="utf-8")
 
 
-def ask_interpreter(python: str, modules: Iterable[str] = ()) -> tuple[list[str], dict[str, bool]]:
-    """The folders that an interpreter needs, and which of some modules it has.
+class Interpreter(NamedTuple):
+    """What an interpreter says of itself."""
+
+    executable: str
+    """Its own path, however it was named."""
+    folders: list[str]
+    """What it needs to start and to import its packages."""
+    installed: dict[str, bool]
+    """Whether it has each of the modules that were asked for."""
+
+
+def ask_interpreter(python: str, modules: Iterable[str] = ()) -> Interpreter:
+    """Ask an interpreter, given by its path or name, where it lies and which of some modules it has.
 
     Raises:
         UsageError: it cannot be started.
@@ -39,4 +50,4 @@ def ask_interpreter(python: str, modules: Iterable[str] = ()) -> tuple[list[str]
                 f"{python}: cannot be started as a Python interpreter", "name a working python3"
             ) from error
         found = json.loads(done.stdout)
-    return found["folders"], found["installed"]
+    return Interpreter(**found)
