@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,6 +17,17 @@ from typing import Any
 import pytest
 
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
+
+
+def unpacked(text: str) -> Any:
+    return json.loads(gzip.decompress(base64.b64decode(text)))
+
+
+def read_page(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The columns and all items of a page."""
+    held = dict(re.findall(r'<script type="text/plain" id="(\w+)">([^<]*)</script>', path.read_text()))
+    index = unpacked(held.pop("index"))
+    return index, [item for number in range(len(held)) for item in unpacked(held[f"block{number}"])]
 
 
 @dataclass

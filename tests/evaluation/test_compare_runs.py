@@ -154,8 +154,8 @@ def test_a_run_that_is_being_written_is_compared_so_far(
 
 def test_an_unfinished_run_of_the_miner_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mined = [
-        {"id": name, "source": "s", "group": name, "tier": tier, "n_rules": 1, "shapes": ["pattern"],
-         "n_chars": 9, "n_vars": 1, "strict": True}
+        {"benchmark": "mining", "id": name, "source": "s", "group": name, "tier": tier, "n_rules": 1,
+         "shapes": ["pattern"], "n_chars": 9, "n_vars": 1, "strict": True}
         for name, tier in (("a", "train"), ("b", "literal"))
     ]  # fmt: skip
     a, b = save(tmp_path / "a", mined, "mining"), save(tmp_path / "b", mined, "mining")

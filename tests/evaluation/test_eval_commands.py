@@ -17,6 +17,7 @@ import pytest
 from tests.evaluation.conftest import Oracle
 from tests.waiting import wait_until
 
+from rulewright import jsonl
 from rulewright.cli import main
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.prompts import fence
@@ -128,6 +129,15 @@ def test_faults_leave_answers_owed(
     assert run_edits(edit_answers, record_file, out) == 0
     assert edit_answers.n_requests == asked + 1
     assert result(out)["n_tasks"] == 12
+
+
+def test_rescoring_where_nothing_was_asked_claims_no_folder(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out, "--rescore") == 2
+    assert f"{out}: contains no saved answers" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_what_the_server_refuses_is_infra_and_not_counted(
@@ -419,3 +429,29 @@ def test_help_is_quick_and_imports_little(name: str, root: Path) -> None:
         "assert not {'torch', 'transformers', 'numpy', 'httpx', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, stdout=subprocess.DEVNULL)
+
+
+def test_answers_to_other_prompts_outlive_a_rescoring(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release that words a prompt in another way must not cost the answers that are paid for."""
+    out = tmp_path / "run"
+    assert run_edits(edit_answers, record_file, out) == 0
+    old = [{**row, "prompt_digest": "0" * 16} for row in rows(out)]
+    jsonl.write(out / "rows.jsonl", old)
+    assert run_edits(edit_answers, record_file, out, "--rescore") == 1
+    assert "12 of 12 tasks have no saved answer" in capsys.readouterr().err
+    assert rows(out) == old and (out / "result.json").exists()
+
+
+def test_a_second_try_asks_what_could_not_be_judged_as_it_was(
+    oracle: Oracle, record_file: Path, record_of: Callable[[str], NormalizedRecord], tmp_path: Path
+) -> None:
+    gold = lambda prompt, body: f"<action>{record_of(prompt).metadata.action}</action>"  # noqa: E731
+    oracle.answer = lambda prompt, body: 400 if "Edit 3" in prompt else gold(prompt, body)
+    assert run_actions(oracle, record_file, tmp_path / "first") == 0
+    oracle.answer, asked = gold, oracle.n_requests
+    out = tmp_path / "again"
+    assert run_actions(oracle, record_file, out, "--after", str(tmp_path / "first")) == 0
+    assert oracle.n_requests == asked + 1 and "<feedback>" not in oracle.prompts[-1]
+    assert result(out)["metrics"]["success"]["value"] == 1

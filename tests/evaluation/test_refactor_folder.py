@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.evaluation.conftest import Oracle
+from tests.evaluation.conftest import Oracle, read_page
 
 from rulewright.cli import main
 from rulewright.evaluation import refactor
@@ -118,10 +119,40 @@ def test_loading_reads_the_tests_and_runs_nothing(folder: Path) -> None:
 
 def test_a_file_that_exhausts_the_parser_is_a_verdict(folder: Path) -> None:
     [task], _ = refactor.load(folder)
-    found = refactor.run_check(task, "(" * 200_000)
-    assert not found["parses"] and found["strict_reason"]
-    found = refactor.run_check(task, "x = " + "-" * 300_000 + "1")
-    assert not found["official"] and found["strict_reason"]
+    for code in ("(" * 200_000, "x = " + "-" * 300_000 + "1"):
+        found = refactor.run_check(task, code)
+        assert isinstance(found, dict) and not found["official"] and found["strict_reason"]
+
+
+@pytest.mark.parametrize("program", ["false", "no-such-program"])
+def test_a_checker_that_does_not_start_is_our_fault(
+    folder: Path,
+    tmp_path: Path,
+    oracle: Oracle,
+    program: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    oracle.answer = lambda prompt, body: fence(MOVED, "python")
+    out = tmp_path / "run"
+    command = ["eval", "refactor", "--input", str(folder), "--out", str(out), "--model", "m", "--base-url",
+               oracle.url, "--track", "text"]  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.executable", shutil.which(program) or program)
+        assert main(command) == 1
+    assert "no answer could be judged (last: the checker did not" in capsys.readouterr().err
+    assert json.loads((out / "rows.jsonl").read_text())["verdict"] == "infra"
+    assert main([*command, "--rescore"]) == 0
+    assert json.loads((out / "result.json").read_text())["metrics"]["passed"]["value"] == 1
+
+
+def test_the_edited_file_of_a_text_answer_is_viewed(folder: Path, tmp_path: Path, oracle: Oracle) -> None:
+    oracle.answer = lambda prompt, body: fence(FORGOTTEN, "python")
+    run(folder, tmp_path / "run", oracle, "--track", "text")
+    page = tmp_path / "page.html"
+    assert main(["view", str(tmp_path / "run"), "--out", str(page)]) == 0
+    _, [item] = read_page(page)
+    assert "+def total_of(items):" in item["answers"][0]["diff"]
 
 
 def run(folder: Path, out: Path, oracle: Any, *more: str) -> dict[str, Any]:

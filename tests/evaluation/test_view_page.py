@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests import browser
+from tests.evaluation.conftest import read_page
 
 from rulewright import jsonl
 from rulewright.actions import Action, render_response
@@ -62,17 +61,6 @@ def write_run(folder: Path, rows: list[dict[str, Any]], records: Path, benchmark
     jsonl.write_json(folder / "config.json", {"input": [str(records)]})
     jsonl.write_json(folder / "result.json", {"benchmark": benchmark})
     return folder
-
-
-def unpacked(text: str) -> Any:
-    return json.loads(gzip.decompress(base64.b64decode(text)))
-
-
-def read_page(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The columns and all items of a page."""
-    held = dict(re.findall(r'<script type="text/plain" id="(\w+)">([^<]*)</script>', path.read_text()))
-    index = unpacked(held.pop("index"))
-    return index, [item for number in range(len(held)) for item in unpacked(held[f"block{number}"])]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rulewright.cli import main
 from rulewright.errors import UsageError
 from rulewright.mining.by_hand import changeset, diffs
 
@@ -151,3 +152,15 @@ def test_renames_copies_modes_and_bytes_beside_a_change(
         "mode.py",
         "other.py",
     }
+
+
+def test_a_repository_that_went_on_is_another_input_of_a_mining_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository, out = _repository(tmp_path / "r", BEFORE, AFTER), tmp_path / "run"
+    command = ["eval", "mining", str(repository), "--out", str(out)]
+    assert main(command) == 0
+    (repository / "a.py").write_text(AFTER.replace("None", "..."))
+    _git(repository, "commit", "-qam", "next")
+    assert main(command) == 2
+    assert "these inputs have changed" in capsys.readouterr().err

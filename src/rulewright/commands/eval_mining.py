@@ -34,7 +34,7 @@ def run(config: Config) -> int:
             f"no edit in {', '.join(map(str, config.data))}", f"rows left out: {by_reason(loaded.excluded)}"
         )
     check_version()
-    folder = RunDir.open(config.out or Path("runs/eval") / config.name, config, loaded.files)
+    folder = RunDir.open(config.out or Path("runs/eval") / config.name, config, loaded.stamps())
     if folder.done:
         console.say(f"{folder.path}: this run is already finished")
     else:

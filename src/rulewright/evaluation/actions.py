@@ -51,7 +51,7 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
     def known(self) -> list[Row]:
         """With `--after`: the answers that were right at once."""
-        return [row for row in self._first if row["success"]]
+        return [row for row in self._first if row.get("success")]
 
     def score(self, answers: Sequence[Answer]) -> Iterator[Row]:
         tasks = [self.records[answer.item.task] for answer in answers]
@@ -71,7 +71,9 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
 
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
-    return Item(record.metadata.id, record_prompt(record, style), heldout.meta_of(record), record.language)
+    return Item(
+        record.metadata.id, record_prompt(record, style), heldout.meta_of(record, ACTIONS), record.language
+    )
 
 
 def first_tries(run: Path) -> list[Row]:
@@ -87,10 +89,10 @@ def first_tries(run: Path) -> list[Row]:
 
 
 def told(record: NormalizedRecord, row: Row) -> NormalizedRecord:
-    """The record for the second try: with the verdict on the first answer, unless it was right."""
-    if row["success"]:
-        return record
+    """The record for the second try: with the verdict on the first answer, if it was wrong."""
     verdict = Verdict(row["verdict"])
+    if row.get("success") or verdict is Verdict.INFRA:
+        return record
     if verdict in (Verdict.OK, Verdict.WRONG_RESULT):  # its detail would tell what is wanted
         verdict, detail = Verdict.WRONG_RESULT, NOT_ASKED_FOR
     else:

@@ -6,7 +6,7 @@ by group; tasks that only one run has are counted and ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,23 +42,27 @@ def read_run(path: Path) -> Run:
         hint = f"one of {few(inner, 6)}?" if inner else "name a folder under runs/eval"
         raise UsageError(f"{path}: is not a run folder (no rows.jsonl)", hint)
     result_path = path / "result.json"
-    benchmark = ""
+    result = {}
     if result_path.exists():
         rows = list(jsonl.read(rows_path))
-        benchmark = str(jsonl.read_object(result_path, "run the evaluation again").get("benchmark", ""))
+        result = jsonl.read_object(result_path, "run the evaluation again")
     else:
         lines = list(jsonl.read_lines(rows_path))
         # The last line is being written, or its writer was killed: it is owed again.
         done = lines[:-1] if lines and lines[-1].value is None else lines
         rows = [line.object_of(rows_path) for line in done]
-        if any("task" not in row and "tier" in row for row in rows):
-            benchmark = MINING.name
         console.say(f"{path}: the run is not finished; comparing its rows so far ({len(rows)} rows)")
+    benchmark = benchmark_of(result or next(iter(rows), {}))
     needed = ("id", "source", "group", "tier") if benchmark == MINING.name else ("task", "group", "verdict")
     lacking = next((key for row in rows for key in needed if key not in row), None)
     if lacking is not None:
         raise UsageError(f"{rows_path}: a row without `{lacking}`", "name a run of one of the evaluations")
     return Run(path, benchmark, [named(row, benchmark) for row in rows])
+
+
+def benchmark_of(told: Mapping[str, Any]) -> str:
+    """The benchmark that a row or a `result.json` names; empty where it names none."""
+    return str(told.get("benchmark", ""))
 
 
 def named(row: Row, benchmark: str) -> Row:
@@ -197,20 +201,14 @@ class PairedValues:
 
 
 def _benchmark(a: Run, b: Run) -> Measures | None:
-    """The benchmark of both runs; of an unfinished one it is not known yet."""
+    """The benchmark of both runs, where one of them names it."""
     kinds = {run.benchmark for run in (a, b) if run.benchmark}
     if len(kinds) > 1:
         raise UsageError(
             f"{a.path} is a run of '{a.benchmark}', {b.path} one of '{b.benchmark}'",
             "compare runs of one benchmark",
         )
-    name = kinds.pop() if kinds else ""
-    if name in BENCHMARKS:
-        return BENCHMARKS[name]
-    for benchmark in BENCHMARKS.values():
-        if all(any(benchmark.decides.read(row) is not None for row in run.rows) for run in (a, b)):
-            return benchmark
-    return None
+    return BENCHMARKS.get(kinds.pop()) if kinds else None
 
 
 def _measure(benchmark: Measures | None, name: str, runs: Sequence[Run]) -> Measure:

@@ -51,7 +51,7 @@ class Edits(heldout.RecordBenchmark[EditsConfig]):
 def item(record: NormalizedRecord, style: Style) -> Item:
     """A record as a question."""
     prompt = edit_prompt(record.instruction, record.pre, record.language, style)
-    return Item(record.metadata.id, prompt, heldout.meta_of(record))
+    return Item(record.metadata.id, prompt, heldout.meta_of(record, EDITS))
 
 
 def score_edit(text: str, record: NormalizedRecord, style: Style) -> Row:
@@ -79,7 +79,7 @@ def _scores(record: NormalizedRecord, got: str) -> Row:
 def summarize(rows: Sequence[Row], records: Iterable[NormalizedRecord], seed: int) -> dict[str, Any]:
     """Everything the rows say, and what repeating the input would score."""
     repeated = [
-        {"task": r.metadata.id, "verdict": "no_change", **heldout.meta_of(r), **_scores(r, r.pre)}
+        {"task": r.metadata.id, "verdict": "no_change", **heldout.meta_of(r, EDITS), **_scores(r, r.pre)}
         for r in records
     ]
     headline = EDITS.named("exact", "change_similarity")

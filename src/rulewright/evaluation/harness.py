@@ -197,6 +197,8 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     with ExitStack() as stack:
         model = None
         held = RunDir.look(path, config, benchmark.inputs).path / "rows.jsonl"
+        if config.rescore and not held.exists():
+            raise UsageError(f"{path}: contains no saved answers", "run without --rescore first")
         if facts is None and not config.rescore and (config.overwrite or not held.exists()):
             # All is still to be asked: without the model nothing is claimed, and nothing overwritten.
             model = stack.enter_context(benchmark.generator())
@@ -243,30 +245,34 @@ def _bring_up_to_date(benchmark: Benchmark[Any], run: RunDir, model: Generator |
         console.say(f"{run.path}: {stale} saved answers were to other prompts; they are ignored")
     if rows:
         console.say(f"{run.path}: {len(rows)} of {len(items) * n} answers are already saved")
+    owed = [item for item in items.values() if any((item.task, k) not in rows for k in range(n))]
     if benchmark.config.rescore:
+        if owed:  # before anything is written: what is stale now is not to be lost
+            raise RulewrightError(
+                f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
+                "run without --rescore first",
+            )
         (run.path / "result.json").unlink(missing_ok=True)
         with console.progress("rescore", len(rows)) as bar:
             for key, row in rows.items():
                 [rows[key]] = _scored(benchmark, [Answer.of_row(row, items[row["task"]])])
                 bar.advance()
         _write(run, rows, items)
-    owed = [item for item in items.values() if any((item.task, k) not in rows for k in range(n))]
-    if owed and benchmark.config.rescore:
-        raise RulewrightError(
-            f"{run.path}: {len(owed)} of {len(items)} tasks have no saved answer",
-            "run without --rescore first",
-        )
     if owed and (failures := _ask(benchmark, run, owed, rows, model)):
         raise RulewrightError(
             f"{run.path}: {len(failures)} of {len(items)} tasks were not answered (last: {failures[-1]})",
             "answers so far are saved; run the same command again for the rest",
         )
-    if rows and all(row["finish_reason"] == "refused" for row in rows.values()):
-        last = next(reversed(rows.values()))["detail"]
-        raise RulewrightError(
-            f"{run.path}: the endpoint refused every request (last: {last})",
-            "check --model and generator.extra_body, then use --overwrite",
+    if rows and all(row["verdict"] == Verdict.INFRA for row in rows.values()):
+        last = next(reversed(rows.values()))
+        what, then = (
+            "no answer could be judged",
+            "remove the cause, then score the saved answers with --rescore",
         )
+        if all(row["finish_reason"] == "refused" for row in rows.values()):
+            what = "the endpoint refused every request"
+            then = "check --model and generator.extra_body, then use --overwrite"
+        raise RulewrightError(f"{run.path}: {what} (last: {last['detail']})", then)
     return _write(run, rows, items)
 
 

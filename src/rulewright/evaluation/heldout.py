@@ -18,6 +18,7 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.splits import draw, draw_each
 from rulewright.errors import UsageError, by_reason
 from rulewright.evaluation.harness import Benchmark
+from rulewright.evaluation.measures import Measures
 from rulewright.evaluation.settings import RecordsConfig
 from rulewright.runs import RunDir
 
@@ -86,9 +87,10 @@ def load(
     return list(records.values()), dict(skipped)
 
 
-def meta_of(record: NormalizedRecord) -> dict[str, Any]:
+def meta_of(record: NormalizedRecord, benchmark: Measures) -> dict[str, Any]:
     """What rows and breakdowns know of a record."""
     return {
+        "benchmark": benchmark.name,
         "group": record.metadata.group,
         "source": record.metadata.source,
         "language": record.language,

@@ -99,6 +99,7 @@ def _row(task: Hidden, mined: Mined, cpu_s: float) -> Row:
     edit = task.edit
     figures = mined.figures
     row: Row = {
+        "benchmark": MINING.name,
         "id": edit.id, "source": edit.source, "group": edit.group, "language": edit.language,
         "tier": mined.tier, "reason": mined.reason, "n_rules": figures.n_rules, "shapes": list(mined.shapes),
         "n_vars": figures.n_vars, "n_chars": figures.n_chars, "bits": round(figures.bits, 1),

@@ -21,6 +21,7 @@ from rulewright.errors import UsageError
 from rulewright.evaluation import tables
 from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import REFACTOR
+from rulewright.evaluation.refactor_check import READY
 from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.evaluation.tracks import TwoTracks
@@ -28,7 +29,8 @@ from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
 from rulewright.runs import RunDir
 from rulewright.verdict import Verdict
 
-_CHECK_S: Final = 60
+_CHECK_S: Final = 600
+"""Wall-clock seconds for a checker, which limits its own processor time."""
 _CONSTANTS: Final = ("method", "method_children", "class_name", "class_children")
 
 
@@ -157,6 +159,7 @@ def item(task: Method, track: str, style: Style) -> Item:
     """A task as a question."""
     ask = edit_prompt if track == "text" else action_prompt
     meta = {
+        "benchmark": REFACTOR.name,
         "group": task.path.name,
         "source": "refactor-benchmark",
         "language": "python",
@@ -168,6 +171,8 @@ def item(task: Method, track: str, style: Style) -> Item:
 
 def _judged(task: Method, code: str, about: Row) -> Row:
     found = run_check(task, code)
+    if isinstance(found, str):
+        return _row(Verdict.INFRA, found, task, code, about)
     verdict = Verdict.TESTS_FAILED if found["parses"] else Verdict.SYNTAX_ERROR
     row = _row(Verdict.OK if found["strict"] else verdict, found["strict_reason"], task, code, about)
     return {**row, "official_passed": float(found["official"])}
@@ -185,11 +190,10 @@ def _row(verdict: Verdict, detail: str, task: Method, code: str | None, about: R
     }
 
 
-def run_check(task: Method, code: str) -> dict[str, Any]:
-    """Check an edited file in a process of its own."""
+def run_check(task: Method, code: str) -> dict[str, Any] | str:
+    """Check an edited file in a process of its own; text: why the checker itself failed."""
     fields = ("method", "method_nodes", "class_name", "class_nodes")
     question = json.dumps({"code": code, **{name: getattr(task, name) for name in fields}})
-    failed = {"parses": False, "official": False, "strict": False}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "rulewright.evaluation.refactor_check"],
@@ -199,10 +203,13 @@ def run_check(task: Method, code: str) -> dict[str, Any]:
             timeout=_CHECK_S,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return {**failed, "strict_reason": f"not parsed within {_CHECK_S} s"}
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the checker did not run: {error}"
+    last = done.stderr.strip().rpartition("\n")[2] or f"exit {done.returncode}"
+    if not done.stdout.startswith(READY):
+        return f"the checker did not start: {last}"
     if done.returncode != 0:
-        last = done.stderr.strip().rpartition("\n")[2]
-        return {**failed, "strict_reason": f"the parser gave up ({last or f'exit {done.returncode}'})"}
-    answer: dict[str, Any] = json.loads(done.stdout)
+        failed = {"parses": False, "official": False, "strict": False}
+        return {**failed, "strict_reason": f"the parser gave up ({last})"}
+    answer: dict[str, Any] = json.loads(done.stdout.removeprefix(READY))
     return answer

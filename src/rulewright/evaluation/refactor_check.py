@@ -1,20 +1,23 @@
 """Whether a method became a top-level function, by syntax tree alone; run as its own process.
 
-`python -m rulewright.evaluation.refactor_check` reads one JSON object from stdin and writes one to
-stdout. It is a process because parsing what a model wrote can exhaust the parser. The official check is
-that of Aider's `benchmark/refactor_tools.py`; it accepts copies and forgotten calls, so a stricter check
-is also run.
+`python -m rulewright.evaluation.refactor_check` reads one JSON object from stdin and writes `READY` and
+one JSON object to stdout. It is a process because parsing what a model wrote can exhaust the parser: what
+ends it after `READY` is the file's fault. The official check is that of Aider's
+`benchmark/refactor_tools.py`; it accepts copies and forgotten calls, so a stricter check is also run.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import resource
 import sys
 from typing import Any, Final
 
-MEMORY_BYTES: Final = 2 << 30
+READY: Final = "ready\n"
+_MEMORY_BYTES: Final = 2 << 30
+_CPU_S: Final = 60
 _TOLERANCE: Final = 0.10
 
 
@@ -93,8 +96,14 @@ def _close(found: int, wanted: int) -> bool:
 
 def main() -> None:
     """Read the arguments of `check` as JSON, write its answer."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    json.dump(check(**json.load(sys.stdin)), sys.stdout)
+    question = json.load(sys.stdin)
+    for which, most in ((resource.RLIMIT_AS, _MEMORY_BYTES), (resource.RLIMIT_CPU, _CPU_S)):
+        # A limit that is lower already stays; macOS takes none on memory.
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(which, (most, most))
+    sys.stdout.write(READY)
+    sys.stdout.flush()
+    json.dump(check(**question), sys.stdout)
 
 
 if __name__ == "__main__":

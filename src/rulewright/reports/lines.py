@@ -18,12 +18,13 @@ from pydantic import BaseModel, ValidationError
 from rulewright import console, jsonl
 from rulewright.actions import Action, Rejection, read_action
 from rulewright.data.schemas import CodeElsewhere
+from rulewright.digests import text_sha256
 from rulewright.engine import Engine, Request
 from rulewright.errors import RulewrightError, UsageError, few, problems_of
-from rulewright.evaluation import compare, heldout
+from rulewright.evaluation import compare, heldout, refactor
 from rulewright.evaluation.canitedit import data as canitedit
 from rulewright.evaluation.canitedit import protocol
-from rulewright.evaluation.measures import BENCHMARKS, CANITEDIT, MINING, Row
+from rulewright.evaluation.measures import BENCHMARKS, CANITEDIT, EDITS, MINING, REFACTOR, Row
 from rulewright.generation.notes import as_style
 from rulewright.languages import Language, normalize_language
 from rulewright.mining.inputs import Stream
@@ -133,7 +134,7 @@ def _require(model: type[BaseModel], row: Mapping[str, Any], place: str) -> None
 
 def read_line(row: Mapping[str, Any], path: Path, number: int) -> Shown:
     """One line of a file of any kind; the question of a run's row is looked up."""
-    benchmark = str(_json(path.parent / "result.json").get("benchmark", ""))
+    benchmark = compare.benchmark_of(_json(path.parent / "result.json") or row)
     named = compare.named(dict(row), benchmark) if path.name == "rows.jsonl" else row
     if _is_row(named):
         return _rows_sheet(path.parent, benchmark, [dict(named)], ()).read(dict(named))
@@ -243,7 +244,7 @@ def sheet_of(path: Path, data: Sequence[Path] = ()) -> Sheet:
     if bad:
         console.say(f"{console.plural(len(bad), 'line')} left out: {bad[0].message}")
     if _is_row(rows[0]):
-        return _rows_sheet(path.parent, "", rows, data, path.name)
+        return _rows_sheet(path.parent, compare.benchmark_of(rows[0]), rows, data, path.name)
     return Sheet(str(path), _by_name(rows), lambda row: read_item(row, str(path)))
 
 
@@ -258,7 +259,7 @@ def _name(row: Mapping[str, Any]) -> str:
         return f"{row['task_id']} step {row.get('step', 0)} {said.get('sample', 0)}.{said.get('attempt', 0)}"
     if "task" in row:
         return f"{row['task']} {row['sample']}" if row.get("sample") else str(row["task"])
-    return str((row.get("metadata") or {}).get("id") or row.get("id") or id(row))
+    return str((row.get("metadata") or {}).get("id") or row.get("id") or text_sha256(jsonl.dumps(row))[:12])
 
 
 def _by_name(rows: Sequence[Row]) -> dict[str, Row]:
@@ -288,6 +289,8 @@ def _rows_sheet(
             "answers are shown; name the records with --data"
         )
 
+    is_code = benchmark == EDITS.name or config.get("track") == "text"
+
     def code(row: Row, pre: str) -> str | None:
         if benchmark == CANITEDIT.name:
             return protocol.ours(kind, row["text"], pre, style).code
@@ -297,7 +300,6 @@ def _rows_sheet(
         nothing = Shown("row", "", normalize_language(str(row.get("language", ""))), "", None, "")
         question = asked.get(str(row["task"]), nothing)
         said = {key: value for key, value in row.items() if key not in _OF_ITS_OWN}
-        is_code = "exact" in row or "extraction" in row
         item = replace(
             question, kind="code" if is_code else "row", answer=row.get("text") or row.get("action") or "",
             said=said, right=_is_right(row, benchmark), reference="" if is_code else question.reference,
@@ -322,12 +324,8 @@ def _outcome(row: Row, item: Shown, code: str | None) -> Outcome | None:
 
 
 def _is_right(row: Row, benchmark: str) -> bool | None:
-    """By the measure that decides in the benchmark; by the first that a row of no benchmark has."""
-    if "verdict" not in row:
-        return None
-    known = [BENCHMARKS[benchmark]] if benchmark in BENCHMARKS else BENCHMARKS.values()
-    values = (one.decides.read(row) for one in known)
-    value = next((value for value in values if value is not None), None)
+    """By the measure that decides in the benchmark."""
+    value = BENCHMARKS[benchmark].decides.read(row) if benchmark in BENCHMARKS else None
     return None if value is None else value >= _HALF
 
 
@@ -355,6 +353,9 @@ def _questions(
         return {
             e.id: Shown("edit", e.instruction, e.language, e.pre, e.post, "") for e in edits if e.id in wanted
         }
+    if benchmark == REFACTOR.name:
+        methods, _ = refactor.load(paths[0])
+        return {m.name: Shown("problem", m.instruction, "python", m.code, None, "") for m in methods}
     found = {}
     for path in heldout.expand(paths):
         for line in jsonl.read_lines(path):

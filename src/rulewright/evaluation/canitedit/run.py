@@ -100,7 +100,7 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
                 else protocol.prompt_for(self.prompt, code, said, style)
             )
             meta = {
-                "group": str(problem.id), "problem": problem.id, "kind": kind,
+                "benchmark": CANITEDIT.name, "group": str(problem.id), "problem": problem.id, "kind": kind,
                 "change_kind": problem.change_kind, "in_place": problem.id in data.CHANGE_IN_PLACE,
                 "family": problem.change_kind or "unknown", "language": "python", "source": "canitedit",
             }  # fmt: skip

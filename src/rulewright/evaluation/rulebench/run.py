@@ -134,6 +134,7 @@ def question(item: BenchItem, track: str, style: Style) -> Item:
         ]
         said = "\n\n".join([said, *examples])
     meta = {
+        "benchmark": RULES.name,
         "group": item.group,
         "source": item.source,
         "language": item.language,
