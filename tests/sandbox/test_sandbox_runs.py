@@ -41,6 +41,8 @@ def test_output_and_exit_code(box: Sandbox) -> None:
         ("1 / 0", 1),
         ("import atexit, os; atexit.register(os._exit, 5)", 5),
         ("def f(:", 1),
+        ("import os; os._exit = print", 0),
+        ("class Code(int):\n    def __and__(self, other): return 'x'\nraise SystemExit(Code(3))", 3),
     ],
 )  # fmt: skip
 def test_exit_codes_are_those_of_python(best: Sandbox, text: str, code: int) -> None:

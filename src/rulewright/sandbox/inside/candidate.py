@@ -145,7 +145,7 @@ def _leave(action: Callable[[], int]) -> int:
     try:
         code = action()
     except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        code = int.__index__(leaving.code) if isinstance(leaving.code, int) else int(leaving.code is not None)
         if not isinstance(leaving.code, int | None):
             sys.stderr.write(f"{leaving.code}\n")
     except BaseException as error:

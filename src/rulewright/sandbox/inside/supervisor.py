@@ -19,6 +19,7 @@ import socket
 import tempfile
 import time
 from functools import partial
+from os import _exit  # bound before a candidate can put something else in its place
 from typing import Any, Final, NoReturn
 
 from . import candidate, jail, kernel, processes
@@ -185,7 +186,7 @@ class _Watch:
             code = candidate.run(self._spec.entry, self._workspace, self._tests)
         except BaseException as error:
             os.write(2, f"sandbox: {type(error).__name__}: {error}\n".encode())
-        os._exit(code)
+        _exit(code)
 
     def _arrange_descriptors(self, wanted: list[int]) -> None:
         """Leave 0, 1, 2 and, for instrumented tests, 3; in particular not the driver's socket."""
