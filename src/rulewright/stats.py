@@ -76,7 +76,8 @@ def estimate(
     """Mean over tasks with a 95 % interval that respects groups.
 
     Wilson for independent yes/no values; else a bootstrap over groups. Where all groups
-    have one mean a bootstrap has no width: then Wilson with the groups as its n, for rates.
+    have one mean a bootstrap has no width: then Wilson with the groups as its n for rates,
+    and no interval for numbers.
 
     Args:
         values: one a task.
@@ -91,11 +92,11 @@ def estimate(
     binary = rate and all(value in (0, 1) for value in values)
     if binary and n_groups == n:
         return Estimate(mean, *wilson(sum(values), n), n, n_groups, "wilson")
-    if rate and (n_groups == 1 or cluster_se(values, groups) < _NO_SPREAD):
+    if n_groups == 1 or cluster_se(values, groups) < _NO_SPREAD:
+        if not rate:
+            return Estimate(mean, None, None, n, n_groups, "none: no spread between groups")
         low, high = wilson(mean * n_groups, n_groups)
         return Estimate(mean, low, high, n, n_groups, "wilson over groups")
-    if n_groups == 1:
-        return Estimate(mean, None, None, n, n_groups, "none: one group")
     low, high = _percentiles(bootstrap_means(values, groups, seed))
     return Estimate(mean, low, high, n, n_groups, "cluster bootstrap" if n_groups < n else "bootstrap")
 

@@ -88,6 +88,22 @@ def test_another_metric_and_words_for_people(tmp_path: Path, capsys: pytest.Capt
     assert "B is no worse than A by 3 points: not shown" in said
 
 
+def test_a_field_is_a_number_where_it_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a = save(tmp_path / "a", [*rows({"a1": 1}, cost=4), *rows({"b2": 1}, cost="unknown")])
+    b = save(tmp_path / "b", rows({"a1": 1, "b2": 1}, cost=0))
+    assert main(["compare", str(a), str(b), "--metric", "cost"]) == 0
+    said = capsys.readouterr().err
+    assert "-4.00" in said and "gained" not in said, "tasks are gained by a rate only"
+
+
+def test_what_too_few_groups_would_never_find_is_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = save(tmp_path / "a", rows({"a1": 1, "b2": 0})), save(tmp_path / "b", rows({"a1": 1, "b2": 1}))
+    assert main(["compare", str(a), str(b)]) == 0
+    assert "would find (80 %): none" in capsys.readouterr().err
+
+
 def test_what_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a = save(tmp_path / "runs" / "a", rows({"a1": 1}))
     b = save(tmp_path / "runs" / "b", rows({"z9": 1}))

@@ -79,6 +79,7 @@ def test_estimate_chooses_its_method() -> None:
     assert halves.low == pytest.approx(stats.wilson(1, 2)[0])
     assert math.isnan(stats.estimate([], []).value)
     assert stats.estimate([3.0, 5.0], ["a", "a"], rate=False).low is None
+    assert stats.estimate([3.0, 3.0], ["a", "b"], rate=False).low is None, "equal numbers are not certain"
 
 
 def test_clustered_intervals_cover_where_naive_ones_do_not() -> None:

@@ -115,7 +115,7 @@ def compare(
         )
     paired = found.paired(found.both)
     others = [on(one) for one in (benchmark.headline if benchmark else ()) if one.name != measure.name]
-    gained, lost = stats.flips(found.a, found.b)
+    gained, lost = stats.flips(found.a, found.b) if measure.unit == "rate" else ([], [])
     single = all(value in (0, 1) for task in found.both for value in (found.a[task], found.b[task]))
     fields = by if by is not None else benchmark.by if benchmark else ()
     return {
@@ -235,8 +235,14 @@ def _measure(benchmark: Measures | None, name: str, runs: Sequence[Run]) -> Meas
             f"{did_you_mean(name, [*names, *numbers])}",
             f"measures: {', '.join(names) or 'unknown'}; fields: {', '.join(sorted(numbers))}",
         )
-    bounded = all(0 <= row[name] <= 1 for run in runs for row in run.rows if row.get(name) is not None)
-    return Measure(name, lambda row: row.get(name), "rate" if bounded else "number")
+
+    def number(row: Row) -> float | None:
+        value = row.get(name)
+        return value if isinstance(value, int | float) else None
+
+    values = [number(row) for run in runs for row in run.rows]
+    bounded = all(0 <= value <= 1 for value in values if value is not None)
+    return Measure(name, number, "rate" if bounded else "number")
 
 
 def report(result: dict[str, Any]) -> Iterator[str]:
@@ -263,12 +269,12 @@ def report(result: dict[str, Any]) -> Iterator[str]:
             yield console.table([f"{result['metric']} by {field}", "B − A [95 %]", "tasks"], rows)
     if result["n_groups"] < _FEW_GROUPS:
         yield f"caution: with {result['n_groups']} groups the intervals are too narrow"
-    exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
-    yield f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}"
     if unit == "rate":
+        exact = "" if result["mcnemar_p"] is None else f"; McNemar {_p(result['mcnemar_p'])}"
+        yield f"{result['metric']}: gained {result['n_gained']}, lost {result['n_lost']}{exact}"
         if paired["mde"] is not None:
-            found = 100 * paired["mde"]
-            yield f"smallest difference this comparison would find (80 %): {found:.1f} points"
+            found = f"{100 * paired['mde']:.1f} points" if paired["mde"] <= 1 else "none"
+            yield f"smallest difference this comparison would find (80 %): {found}"
         equivalence = result["equivalence"]
         for key, words in (("not_worse", "B is no worse than A by"), ("equivalent", "B equals A within")):
             shown = "shown" if equivalence[key] else "not shown"
