@@ -30,7 +30,7 @@ Opener = Callable[..., Sandbox]
 
 TRAINER = """
 import sys, threading, time
-from rulewright.sandbox.runner import Job, Limits, open_sandbox
+from rulewright.sandbox import Job, Limits, open_sandbox
 sandbox = open_sandbox(sys.argv[1])
 busy = "import os, time\\nfor _ in range(5):\\n    if os.fork() == 0: os.setsid()\\ntime.sleep(60)"
 threading.Thread(target=lambda: sandbox.run(Job({"main.py": busy}, limits=Limits(wall_s=60)))).start()

@@ -55,7 +55,7 @@ class Config(CommandConfig):
 
 def run(config: Config) -> int:
     """Run or check; 0 if it passed."""
-    from rulewright.sandbox.runner import Entry, Job, Limits, open_sandbox
+    from rulewright.sandbox import Entry, Job, Limits, open_sandbox
 
     program = jsonl.require_file(config.program)
     limits = Limits(

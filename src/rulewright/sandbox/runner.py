@@ -13,12 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, Self
 
 from rulewright.sandbox import checking
-from rulewright.sandbox.job import Entry, Job, Limits, Result, Status, TestVerdict, Tier
-
-__all__ = [
-    "Backend", "Entry", "Job", "Limits", "Result", "Sandbox", "Status", "TestVerdict", "Tier",
-    "open_sandbox",
-]  # fmt: skip
+from rulewright.sandbox.job import Job, Limits, Result, TestVerdict, Tier
 
 
 class Backend(Protocol):
