@@ -455,3 +455,17 @@ def test_a_second_try_asks_what_could_not_be_judged_as_it_was(
     assert run_actions(oracle, record_file, out, "--after", str(tmp_path / "first")) == 0
     assert oracle.n_requests == asked + 1 and "<feedback>" not in oracle.prompts[-1]
     assert result(out)["metrics"]["success"]["value"] == 1
+
+
+def test_data_that_cannot_be_used_cost_neither_a_folder_nor_an_earlier_run(
+    oracle: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, empty = tmp_path / "run", tmp_path / "empty.jsonl"
+    empty.write_text("")
+    assert run_actions(oracle, empty, out) == 2
+    assert "no record to evaluate on" in capsys.readouterr().err
+    assert not out.exists()
+    assert run_actions(oracle, record_file, out) == 0
+    before = rows(out)
+    assert run_actions(oracle, empty, out, "--overwrite") == 2
+    assert rows(out) == before and (out / "result.json").exists()

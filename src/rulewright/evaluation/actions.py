@@ -20,7 +20,6 @@ from rulewright.evaluation.harness import Answer, Item, Row
 from rulewright.evaluation.measures import ACTIONS, valid
 from rulewright.evaluation.settings import ActionsConfig
 from rulewright.prompts import Style, record_prompt
-from rulewright.runs import RunDir
 from rulewright.srl.change import change_similarity
 from rulewright.verdict import NOT_ASKED_FOR, UNSOUND, Outcome, Verdict
 
@@ -37,8 +36,8 @@ class Actions(heldout.RecordBenchmark[ActionsConfig]):
             self._first = first_tries(config.after)
             self.inputs = [*self.inputs, config.after / "rows.jsonl"]
 
-    def open(self, run: RunDir, stack: ExitStack) -> None:
-        super().open(run, stack)
+    def open(self, stack: ExitStack) -> None:
+        super().open(stack)
         if self.config.after is not None:
             self._first = [row for row in self._first if row["task"] in self.records]
             self.records = {row["task"]: told(self.records[row["task"]], row) for row in self._first}

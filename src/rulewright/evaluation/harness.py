@@ -122,8 +122,8 @@ class GoldGenerator(Generator):
 class Benchmark(ABC, Generic[Config]):
     """What one benchmark adds to the loop.
 
-    In this order: `__init__` finds the inputs, without changing anything; `open` loads the
-    data into a claimed folder; then questions, scores and the summary are asked for.
+    In this order: `__init__` finds the inputs; `open` loads the data, before a folder is
+    claimed; then questions, scores and the summary are asked for.
     """
 
     measures: ClassVar[Measures]
@@ -132,6 +132,8 @@ class Benchmark(ABC, Generic[Config]):
         self.config = config
         self.inputs: Sequence[Path] = ()
         """Files that must not change on resume."""
+        self.files: dict[str, Sequence[Row]] = {}
+        """What `open` found to be kept beside the rows: name of a file → its rows."""
         self.facts: Row | None = None
         """What stands in for the model, if something does (`generator`)."""
         self.sampling = config.sampling(config.n)
@@ -147,7 +149,7 @@ class Benchmark(ABC, Generic[Config]):
         return True
 
     @abstractmethod
-    def open(self, run: RunDir, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack) -> None:
         """Load the tasks; put resources to close onto the stack."""
 
     @abstractmethod
@@ -196,11 +198,14 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
     path = config.run_folder(benchmark.run_name)
     with ExitStack() as stack:
         model = None
-        held = RunDir.look(path, config, benchmark.inputs).path / "rows.jsonl"
-        if config.rescore and not held.exists():
+        finished = RunDir.look(path, config, benchmark.inputs).done and not config.overwrite
+        held = (path / "rows.jsonl").exists()
+        if config.rescore and not held:
             raise UsageError(f"{path}: contains no saved answers", "run without --rescore first")
-        if facts is None and not config.rescore and (config.overwrite or not held.exists()):
-            # All is still to be asked: without the model nothing is claimed, and nothing overwritten.
+        # Without the data, and the model where all is still to be asked, nothing is claimed or overwritten.
+        if config.rescore or not finished:
+            benchmark.open(stack)
+        if facts is None and not config.rescore and (config.overwrite or not held):
             model = stack.enter_context(benchmark.generator())
         folder = RunDir.open(path, config, inputs=benchmark.inputs)
         facts = checkpoint_facts(config.generator_config()) if facts is None else facts
@@ -214,10 +219,11 @@ def evaluate(benchmark: Benchmark[Any]) -> Result:
                 )
         else:
             jsonl.write_json(saved, facts)
-        if folder.done and not benchmark.config.rescore:
+        if finished and not config.rescore:
             console.say(f"{path}: this run is already finished")
             return folder.result()
-        benchmark.open(folder, stack)
+        for name, kept in benchmark.files.items():
+            jsonl.write(path / name, kept)
         rows = _bring_up_to_date(benchmark, folder, model)
         result = {"benchmark": benchmark.measures.name, "run": str(folder.path), **benchmark.summary(rows)}
     folder.finish(result)

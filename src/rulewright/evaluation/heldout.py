@@ -20,7 +20,6 @@ from rulewright.errors import UsageError, by_reason
 from rulewright.evaluation.harness import Benchmark
 from rulewright.evaluation.measures import Measures
 from rulewright.evaluation.settings import RecordsConfig
-from rulewright.runs import RunDir
 
 Config = TypeVar("Config", bound=RecordsConfig)
 
@@ -36,9 +35,11 @@ class RecordBenchmark(Benchmark[Config]):
         super().__init__(config)
         self.inputs = expand(config.input)
 
-    def open(self, run: RunDir, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack) -> None:
         config = self.config
-        records, self.skipped = load(self.inputs, run.path / "rejects.jsonl", config.leaves_out)
+        records, self.skipped, bad = load(self.inputs, config.leaves_out)
+        if bad:
+            self.files["rejects.jsonl"] = bad
 
         def name(record: NormalizedRecord) -> str:
             return f"{config.seed}:{record.metadata.id}"
@@ -58,9 +59,9 @@ def expand(patterns: Iterable[object]) -> list[Path]:
 
 
 def load(
-    paths: Sequence[Path], rejects: Path, leaves_out: Callable[[NormalizedRecord], str | None]
-) -> tuple[list[NormalizedRecord], dict[str, int]]:
-    """Read records; leave out those that there is a reason against, and count the reasons."""
+    paths: Sequence[Path], leaves_out: Callable[[NormalizedRecord], str | None]
+) -> tuple[list[NormalizedRecord], dict[str, int], list[dict[str, Any]]]:
+    """Read records; leave out those that there is a reason against, count the reasons, name bad lines."""
     records: dict[str, NormalizedRecord] = {}
     skipped: Counter[str] = Counter()
     bad: list[dict[str, Any]] = []
@@ -76,15 +77,13 @@ def load(
                 skipped["duplicate_id"] += 1
             else:
                 records[record.metadata.id] = record
-    if bad:
-        jsonl.write(rejects, bad)
     if not records:
         left = by_reason(skipped) or "the files are empty"
         raise UsageError(
             f"no record to evaluate on in {', '.join(map(str, paths))} ({left})",
             "name other records with --input; those without an action need --no-with-action",
         )
-    return list(records.values()), dict(skipped)
+    return list(records.values()), dict(skipped), bad
 
 
 def meta_of(record: NormalizedRecord, benchmark: Measures) -> dict[str, Any]:

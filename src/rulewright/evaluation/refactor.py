@@ -26,7 +26,6 @@ from rulewright.evaluation.settings import RefactorConfig
 from rulewright.evaluation.similarity import diff_size
 from rulewright.evaluation.tracks import TwoTracks
 from rulewright.prompts import Style, action_prompt, edit_prompt, extract_edit
-from rulewright.runs import RunDir
 from rulewright.verdict import Verdict
 
 _CHECK_S: Final = 600
@@ -62,7 +61,7 @@ class Refactor(TwoTracks[RefactorConfig]):
         self.tasks = {task.name: task for task in chosen}
         self.inputs = [task.path for task in chosen]
 
-    def open(self, run: RunDir, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack) -> None:
         self.open_engine(stack, self.config.deadline_s)
 
     def program(self, task: str) -> str:

@@ -30,7 +30,6 @@ from rulewright.evaluation.tracks import TwoTracks
 from rulewright.generation import Generator, Prompt, Sampling
 from rulewright.mining import mine
 from rulewright.prompts import Style, action_prompt, fence
-from rulewright.runs import RunDir
 from rulewright.sandbox.runner import open_sandbox
 from rulewright.verdict import INVALID, Verdict
 
@@ -50,17 +49,15 @@ class CanItEdit(TwoTracks[CanItEditConfig]):
     def __init__(self, config: CanItEditConfig) -> None:
         super().__init__(config)
         self.inputs = [config.input] if config.input else []
-        # Read first: a file that is none must leave the run's folder unclaimed.
-        self._given = data.load(config.input, config.revision) if config.input else None
         if config.gold:
             self.facts = {"model": f"gold-{config.gold}", "style": "full"}
             self.sampling = Sampling(n=1)
         elif config.track == "text" and config.prompt == "base":
             self.sampling = config.sampling(config.n, protocol.BASE_STOPS)
 
-    def open(self, run: RunDir, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack) -> None:
         config = self.config
-        problems = self._given if self._given is not None else data.load(config.input, config.revision)
+        problems = data.load(config.input, config.revision)
         self.data_digest = data.digest(problems)
         chosen = draw(problems, config.limit, lambda problem: f"{config.seed}:{problem.id}")
         kinds = data.KINDS if config.kinds == "both" else (config.kinds,)

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from statistics import fmean
 from typing import Any, Final
 
-from rulewright import jsonl
 from rulewright.actions import Action, is_literal, parse_response, render_response
 from rulewright.data.decontaminate import EvaluationIndex
 from rulewright.data.drafts import Drop
@@ -27,7 +26,6 @@ from rulewright.mining.judge.background import allowed
 from rulewright.mining.learn.generalize import Example, PreparedExample, claim, generalize
 from rulewright.mining.learn.mine import mine
 from rulewright.prompts import Style, action_prompt, fence
-from rulewright.runs import RunDir
 from rulewright.verdict import INVALID, Verdict
 
 BY_EXAMPLE: Final = "Make the change that these examples show, everywhere it applies."
@@ -49,7 +47,7 @@ class RuleBench(Benchmark[RulesConfig]):
     def run_name(self) -> str:
         return f"rules_{self.config.track}" + ("_miner" if self.config.miner else "")
 
-    def open(self, run: RunDir, stack: ExitStack) -> None:
+    def open(self, stack: ExitStack) -> None:
         config = self.config
         if config.input:
             found = items_of(Stream(config.input), noops_of(config.input))
@@ -78,7 +76,7 @@ class RuleBench(Benchmark[RulesConfig]):
         whole = list(with_background(found, config.n_background))
         chosen = draw(whole, config.limit, lambda item: f"{config.seed}:{item.id}")
         self.tasks = {item.id: item for item in chosen}
-        jsonl.write(run.path / "items.jsonl", (vars(item) | {"background": ()} for item in chosen))
+        self.files["items.jsonl"] = [vars(item) | {"background": ()} for item in chosen]
         self.engine = stack.enter_context(Engine(workers=config.workers, deadline_s=config.deadline_s))
 
     def items(self, style: Style) -> list[Item]:
