@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import importlib
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -176,3 +178,14 @@ def test_dataset_rows_hold_the_prompt_and_nothing_of_what_judges(tmp_path: Path)
     row = json.loads((tmp_path / "rows.jsonl").read_text(encoding="utf-8"))
     assert PRE in row["prompt"][-1]["content"] and "a == None" not in json.dumps(row["prompt"])
     assert task_of(NormalizedRecord.model_validate_json(row["record"])) == episodes.task_in(RECORDS[1])
+
+
+@pytest.mark.parametrize("text", [None, "", "not JSON\n"])
+def test_files_without_a_record_are_named_in_one_line(tmp_path: Path, text: str | None) -> None:
+    given, out = tmp_path / "records.jsonl", tmp_path / "rows.jsonl"
+    if text is not None:
+        given.write_text(text)
+    command = [sys.executable, "-m", "rulewright.adapters.trl", str(given), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode in (1, 2) and done.stderr.startswith(f"error: {given}")
+    assert "hint: " in done.stderr and not out.exists()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
@@ -19,6 +19,7 @@ from rulewright.data import store
 from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import Environment, Task, Weights, task_of
+from rulewright.errors import UsageError
 
 MAX_STEPS: Final = 3
 """Actions of one episode."""
@@ -35,9 +36,14 @@ def engine() -> Engine:
     return made
 
 
-def records(paths: Iterable[Path]) -> Iterator[NormalizedRecord]:
-    """The records of files; fails as `data.store.load` does."""
-    return chain.from_iterable(map(store.load, paths))
+def records(paths: Sequence[Path]) -> Iterator[NormalizedRecord]:
+    """The records of files; fails as `data.store.load` does, and where there is none."""
+    found = chain.from_iterable(map(store.load, paths))
+    first = next(found, None)
+    if first is None:
+        raise UsageError(f"{', '.join(map(str, paths))}: no record", "name files of data/processed")
+    yield first
+    yield from found
 
 
 def task_in(record: str) -> Task:

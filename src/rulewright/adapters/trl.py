@@ -17,6 +17,7 @@ from typing import Any, Final
 from rulewright import console, jsonl
 from rulewright.adapters.episodes import INVALID, RuleEpisode, engine, one_at_a_time, records, task_in
 from rulewright.environment import EnvironmentScorer, Weights, prompt_of, task_of
+from rulewright.errors import RulewrightError
 from rulewright.prompts import Style
 
 # Templates without tools take what came of a call for the next message of the user.
@@ -126,4 +127,8 @@ if __name__ == "__main__":
         console.say("usage: python -m rulewright.adapters.trl RECORDS.jsonl… ROWS.jsonl [--compact]")
         sys.exit(2)
     *given, target = map(Path, names)
-    console.say(f"{target}: {write_rows(given, target, chosen):,} rows")
+    try:
+        console.say(f"{target}: {write_rows(given, target, chosen):,} rows")
+    except RulewrightError as error:
+        console.say(f"error: {error}")
+        sys.exit(error.exit_code)
