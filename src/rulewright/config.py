@@ -62,8 +62,9 @@ class Section(BaseModel):
     """Values that the user writes: frozen, no unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=(),
+        allow_inf_nan=False,
+    )  # fmt: skip
 
 
 class CommandConfig(Section):
@@ -254,7 +255,8 @@ def _value(cls: type[BaseModel], name: str, given: Any) -> Any:
     annotation: Any = (
         typing.Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
     )
-    return TypeAdapter(annotation).validate_python(given)
+    is_section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    return TypeAdapter(annotation, config=None if is_section else cls.model_config).validate_python(given)
 
 
 def _typed(cls: type[BaseModel], name: str) -> str:

@@ -104,6 +104,8 @@ def test_a_command_says_its_verb_once(name: str) -> None:
     [
         ("verify rows.jsonl --limit -1", "--limit: must be greater than or equal to 0 (got -1)"),
         ("show rows.jsonl --deadline-s 0", "--deadline-s: must be greater than 0 (got 0"),
+        ("show rows.jsonl --deadline-s inf", "--deadline-s: must be a finite number (got inf)"),
+        ("sandbox run a.py --wall-s 1e9", "--wall-s: must be less than or equal to 86400 (got 1e9)"),
         ("sandbox run a.py --pids 0", "--pids: must be greater than or equal to 1 (got 0)"),
         ("mine edits.jsonl --name ../x", "--name: expected letters, digits, '.', '-', '_'"),
         ("eval actions --name a/b", "--name: expected letters, digits, '.', '-', '_'"),

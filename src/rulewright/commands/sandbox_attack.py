@@ -27,7 +27,7 @@ class Config(CommandConfig):
     """The folder that holds index.jsonl."""
     sandbox: Literal["auto", "bubblewrap", "landlock"] = "auto"
     """The tier; `auto` takes the first that works."""
-    wall_s: float = Field(default=5.0, gt=0)
+    wall_s: float = Field(default=5.0, gt=0, le=86_400)
     """Wall-clock seconds for one run."""
     only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="CASE")] = ()
     """Names of cases to run; all by default."""

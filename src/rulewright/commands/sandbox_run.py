@@ -43,7 +43,7 @@ class Config(CommandConfig):
     """The image for `docker`."""
     python: str = ""
     """The interpreter that runs Python; empty: the one that runs rulewright."""
-    wall_s: float = Field(default=10.0, gt=0)
+    wall_s: float = Field(default=10.0, gt=0, le=86_400)
     """Wall-clock seconds."""
     memory_mb: int = Field(default=512, ge=1)
     """Memory of all processes together."""

@@ -22,8 +22,8 @@ from rulewright.verdict import INVALID, Outcome, Verdict
 # How far the worst correct answer stands above the best incorrect one.
 MARGIN: Final = 0.05
 
-_Amount = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1000)]
-_Charge = Annotated[float, Field(allow_inf_nan=False, ge=-1000, le=0)]
+_Amount = Annotated[float, Field(ge=0, le=1000)]
+_Charge = Annotated[float, Field(ge=-1000, le=0)]
 
 
 class Weights(Section):

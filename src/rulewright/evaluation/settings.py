@@ -170,7 +170,7 @@ class CanItEditConfig(EvalConfig):
     """Interpreter with the benchmark's libraries (3.10 or 3.11); empty: this one."""
     workers: int = Field(default=1, ge=1)
     """Sandbox workers; some tests measure wall time, so keep 1 on a busy machine."""
-    wall_s: float = Field(default=15.0, gt=0)
+    wall_s: float = Field(default=15.0, gt=0, le=86_400)
     """Wall-clock seconds for one program; the benchmark uses 15."""
     revision: str = "main"
     """Hub revision of the data."""
