@@ -457,6 +457,14 @@ def test_a_second_try_asks_what_could_not_be_judged_as_it_was(
     assert result(out)["metrics"]["success"]["value"] == 1
 
 
+def test_a_second_try_follows_a_first_of_the_same_benchmark(
+    edit_answers: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_edits(edit_answers, record_file, tmp_path / "first") == 0
+    assert run_actions(edit_answers, record_file, tmp_path / "again", "--after", str(tmp_path / "first")) == 2
+    assert "is a run of 'edits'" in capsys.readouterr().err
+
+
 def test_data_that_cannot_be_used_cost_neither_a_folder_nor_an_earlier_run(
     oracle: Oracle, record_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,12 +79,14 @@ def first_tries(run: Path) -> list[Row]:
     """The rows of an earlier run.
 
     Raises:
-        UsageError: it has none, or several to a task.
+        UsageError: it has none, or several to a task, or is of another benchmark.
     """
-    rows = compare.read_run(run).rows
-    if any(row["sample"] for row in rows):
+    first = compare.read_run(run)
+    if first.benchmark not in ("", ACTIONS.name):
+        raise UsageError(f"--after {run}: is a run of '{first.benchmark}'", "name a run of `eval actions`")
+    if any(row["sample"] for row in first.rows):
         raise UsageError(f"--after {run}: has several answers to a task", "name a run with --n 1")
-    return rows
+    return first.rows
 
 
 def told(record: NormalizedRecord, row: Row) -> NormalizedRecord:

@@ -164,7 +164,7 @@ class CanItEditConfig(EvalConfig):
     """Maximum length of an answer, in tokens."""
     coverage: bool = True
     """Measure ExcessCode of passing programs (needs the coverage package)."""
-    sandbox: str = "auto"
+    sandbox: Literal["auto", "bubblewrap", "landlock", "unsafe"] = "auto"
     """Sandbox tier for the programs; auto: the strongest that works here."""
     python: str = ""
     """Interpreter with the benchmark's libraries (3.10 or 3.11); empty: this one."""
