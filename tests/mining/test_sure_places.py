@@ -185,6 +185,12 @@ POSSIBLE = {
         "import rows\n\n\ndef sorted_of(it):\n    return rows.of(it, sort=True)\n",
         "it is in the definition of `sorted_of`, which comes in",
     ),
+    "the file of a class that stays": Case(
+        ".java", "class A {\n    int f(OldCall it) { return 1; }\n    int g(OldCall it) { return 2; }\n}\n",
+        "class A {\n    int f(AnyCall it) { return 1; }\n    int g(AnyCall it) { return 2; }\n}\n",
+        "class OldCall {\n    boolean equals(Object o) {\n        OldCall it = (OldCall) o;\n    }\n}\n",
+        "the file defines `OldCall`, which stays",
+    ),
     "a class of the language": Case(
         ".py", "from typing import Callable\n\n\ndef f(a: Callable): ...\n\n\ndef g(b: Callable): ...\n",
         "from kit import Hook\n\n\ndef f(a: Hook): ...\n\n\ndef g(b: Hook): ...\n",
@@ -359,6 +365,12 @@ def test_what_the_change_does_not_show_is_not_written(
 
 
 SURE = {
+    "a class that is renamed with its definition": Case(
+        ".java", "class OldCall {\n    OldCall f() { return null; }\n}\n",
+        "class FreshCall {\n    FreshCall f() { return null; }\n}\n",
+        "class A {\n    class OldCall { }\n    OldCall x;\n}\n",
+        "class A {\n    class FreshCall { }\n    FreshCall x;\n}\n",
+    ),
     "a variable that is named as the member that comes in": Case(
         ".rb", "a = f(node.arguments.last)\nb = g(x.arguments.last)\n",
         "a = f(node.last_argument)\nb = g(x.last_argument)\n",

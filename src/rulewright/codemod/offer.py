@@ -103,7 +103,9 @@ class _FileDoubts:
         doubts: dict[Place, str] = {}
         for place in (one.numbered(place) for place in work.places(one)):
             doubts[place] = failing.get((one.path, place)) or learned.doubt(one.path, place, lines)
-        doubts |= learned.recursive([place for place, why in doubts.items() if not why], before, language)
+        doubts |= learned.against_definitions(
+            [one for one, why in doubts.items() if not why], before, language
+        )
         incomplete = learned.incomplete([place for place, why in doubts.items() if not why])
         doubts |= dict.fromkeys(incomplete, PART_OF_LARGER)
         doubts |= learned.doubted_imports(doubts, lines, language)

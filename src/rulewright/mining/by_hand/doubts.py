@@ -280,13 +280,12 @@ def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: La
     made, _ = places_of(Action(language, tuple(rules), mode="rule"), changes)
     come = {name for place in made for name in _free_names(place.new) - _free_names(place.old)}
     trees = [Tree(change.post, language) for change in changes] if come else []
-    kinds = {name: [one.kind() for tree in trees for one in tree.definitions(name)] for name in come}
+    found = {name: [one.parent() for tree in trees for one in tree.definitions(name)] for name in come}
     imported = {one.name for change in changes if come for one in imports.bindings(change.pre, language)}
     # A class of the same package needs no import.
-    is_class = _CLASS.search if language in ("java", "csharp") else lambda kind: None
-    return frozenset(
-        name for name in come if name in imported or any(not is_class(kind) for kind in kinds[name])
-    )
+    shared = _CLASS.search if language in ("java", "csharp") else lambda kind: None
+    own = (name for name in come if any(one is not None and not shared(one.kind()) for one in found[name]))
+    return frozenset([*own, *(come & imported)])
 
 
 _CLASS: Final = re.compile(r"class|interface|struct|enum|record|delegate")

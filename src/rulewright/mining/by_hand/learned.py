@@ -180,17 +180,23 @@ class LearnedRules:
             place: doubts_of[place] or "whether the file uses what it brings is not said" for place in found
         }
 
-    def recursive(self, sure: Sequence[Place], before: str, language: Language) -> dict[Place, str]:
-        """Doubts about places in the definition of what comes in there: it would use itself."""
+    def against_definitions(self, sure: Sequence[Place], before: str, language: Language) -> dict[Place, str]:
+        """Doubts about places in a file that defines what comes in there, or what goes and stays defined."""
         found: dict[Place, str] = {}
-        for name in sorted({name for place in sure for name in place.come if name in before}):
+        uses = [place for place in sure if not place.in_import]
+        tree = Tree(before, language)
+        for name in sorted({name for place in uses for name in place.gone + place.come if name in before}):
             is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
-            for node in Tree(before, language).definitions(name):
-                lines = range(node.range().start.line + 1, node.range().end.line + 2)
-                is_variable = _VARIABLE.search(node.kind()) is not None
-                inside = [place for place in sure if name in place.come and place.touches(lines)]
-                inside = [place for place in inside if not is_variable or is_free(place.new)]
-                found |= dict.fromkeys(inside, f"it is in the definition of `{name}`, which comes in")
+            for at in tree.definitions(name):
+                definition = at.parent() or at
+                is_variable = _VARIABLE.search(definition.kind()) is not None
+                inside = range(definition.range().start.line + 1, definition.range().end.line + 2)
+                coming = [one for one in uses if name in one.come and one.touches(inside)]
+                coming = [one for one in coming if not is_variable or is_free(one.new)]
+                found |= dict.fromkeys(coming, f"it is in the definition of `{name}`, which comes in")
+                going = [one for one in uses if name in one.gone and not is_variable]
+                if not any(one.touches({at.range().start.line + 1}) for one in going):
+                    found |= dict.fromkeys(going, f"the file defines `{name}`, which stays")
         return found
 
     def misused_name(self, before: str, after: str, language: Language) -> str:

@@ -281,14 +281,14 @@ class Tree:
         return any(self.definitions(name))
 
     def definitions(self, name: str) -> Iterator[SgNode]:
-        """The nodes that define a function, class, field or variable of this name."""
+        """Where this name is that of a function, class, field or variable which its parent defines."""
         for node in self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}}):
             parent = node.parent()
             if parent is not None and (
                 grammars.UNNAMED_ROLES.get((parent.kind(), node.kind())) == "name"
                 or (_DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left")))
             ):
-                yield parent
+                yield node
 
     def has_local(self, name: str) -> bool:
         """Whether a function declares a variable of this name, or it is a type parameter."""
