@@ -13,6 +13,8 @@ from typing import Any, Final
 
 FEW: Final = 10
 """Of as many lines one at most differs from the one at the same place: then those lines were changed."""
+MANY_PAIRS: Final = 50_000
+"""Pairs of equal lines, one of each text, from which the search for the smallest difference is too long."""
 _UNIX_END: Final = re.compile(r"(?<!\r)\n")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -113,25 +115,40 @@ def changed(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int,
     lead, tail = common_ends(old, new)
     # What both ends share need not be searched: most of a file, mostly.
     inner = old[lead : len(old) - tail], new[lead : len(new) - tail]
+    found = _in_place(*inner, FEW)
+    if found is None:
+        found = []
+        a, b = 0, 0
+        for a_end, b_end in [*_anchors(*inner), (len(inner[0]), len(inner[1]))]:
+            # Between two anchors: over a whole file of a thousand like lines the search takes seconds.
+            between = _searched(inner[0][a:a_end], inner[1][b:b_end])
+            found += [(a0 + a, a1 + a, b0 + b, b1 + b) for a0, a1, b0, b1 in between]
+            a, b = a_end + 1, b_end + 1
+    return [(a0 + lead, a1 + lead, b0 + lead, b1 + lead) for a0, a1, b0, b1 in found]
+
+
+def _in_place(old: Sequence[str], new: Sequence[str], few: int) -> list[tuple[int, int, int, int]] | None:
+    """The ranges if lines were changed in place, one of `few` at most, as by most rules; else `None`."""
+    apart = list(compress(count(), map(ne, old, new)))
+    if len(old) != len(new) or few * len(apart) > len(old):
+        return None
     found: list[tuple[int, int, int, int]] = []
-    if len(inner[0]) == len(inner[1]):
-        apart = list(compress(count(lead), map(ne, *inner)))
-        if FEW * len(apart) <= len(inner[0]):
-            # Lines changed in place, as by most rules.
-            for at in apart:
-                start = found.pop()[0] if found and found[-1][1] == at else at
-                found.append((start, at + 1, start, at + 1))
-            return found
-    a, b = 0, 0
-    for a_end, b_end in [*_anchors(*inner), (len(inner[0]), len(inner[1]))]:
-        # Between two anchors: over a whole file of a thousand like lines the search takes seconds.
-        between = inner[0][a:a_end], inner[1][b:b_end]
-        matcher = difflib.SequenceMatcher(None, *between, autojunk=False) if ne(*between) else None
-        for name, a0, a1, b0, b1 in matcher.get_opcodes() if matcher is not None else ():
-            if name != "equal":
-                found.append((a0 + a + lead, a1 + a + lead, b0 + b + lead, b1 + b + lead))
-        a, b = a_end + 1, b_end + 1
+    for at in apart:
+        start = found.pop()[0] if found and found[-1][1] == at else at
+        found.append((start, at + 1, start, at + 1))
     return found
+
+
+def _searched(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """The ranges by a search; where very many lines are alike, it would take minutes: then coarser ones."""
+    if old == new:
+        return []
+    often = Counter(new)
+    is_long = sum(n * often[line] for line, n in Counter(old).items()) > MANY_PAIRS
+    if is_long and (found := _in_place(old, new, 2)) is not None:
+        return found
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=is_long)
+    return [(a0, a1, b0, b1) for name, a0, a1, b0, b1 in matcher.get_opcodes() if name != "equal"]
 
 
 def changed_lines(old: str, new: str, old_side: bool) -> Iterator[int]:

@@ -182,6 +182,20 @@ def test_the_lines_of_a_side_that_differ(pre: str, post: str, old: list[int], ne
     assert list(difftext.changed_lines(pre, post, old_side=False)) == new
 
 
+def test_a_long_file_of_like_lines_is_compared_line_by_line_or_as_a_whole() -> None:
+    old = ["def f(x):", "    return old(x)", "", ""] * 5000
+    in_place = [line.replace("old", "new") for line in old]
+    assert difftext.changed(old, in_place) == [(n, n + 1, n, n + 1) for n in range(1, len(old), 4)]
+    longer = [more for line in old for more in ([line, "    here()"] if ":" in line else [line])]
+    assert difftext.changed(old, longer) == [(1, len(old) - 3, 1, len(longer) - 3)]
+
+
+def test_a_short_file_of_like_lines_is_searched_for_its_smallest_difference() -> None:
+    old = ["a", "", "b", ""] * 5
+    assert difftext.changed(old, [*old[:8], "new", *old[8:]]) == [(8, 8, 8, 9)]
+    assert difftext.changed(["", "a", "", "a"], ["a", "", "a", ""]) == [(0, 0, 0, 1), (3, 4, 4, 4)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "tried"),
     [

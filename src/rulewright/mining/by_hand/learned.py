@@ -123,16 +123,19 @@ class LearnedRules:
         """
         left, incomplete = list(sure), list[Place]()
         while True:
-            more = [place for place in left if not self._is_complete(place, left)]
+            rules_at: dict[int, set[int]] = {}
+            for one in left:
+                for line in range(one.line, one.last_line + 1):
+                    rules_at.setdefault(line, set()).add(one.rule)
+            more = [place for place in left if not self._is_complete(place, rules_at)]
             if not more:
                 return incomplete
             incomplete += more
             left = [place for place in left if place not in more]
 
-    def _is_complete(self, place: Place, sure: Sequence[Place]) -> bool:
+    def _is_complete(self, place: Place, rules_at: Mapping[int, set[int]]) -> bool:
         shown = self._partners.get(place.rule, set())
-        lines = range(place.line, place.last_line + 1)
-        there = {one.rule for one in sure if one.touches(lines)} if frozenset() not in shown else set()
+        there = set().union(*(rules_at[line] for line in range(place.line, place.last_line + 1)))
         return not shown or place.in_import or any(others <= there for others in shown)
 
     @cached_property
