@@ -32,6 +32,26 @@ def test_a_variable_that_a_relation_binds_is_no_loss() -> None:
     assert judge(inside, "def f(a):\n    log(a)\n").verdict is Verdict.OK
 
 
+@pytest.mark.parametrize(
+    ("language", "pattern", "fix", "code", "lost"),
+    [
+        ("go", "return nil", "return err", 'return nil, "", nil', "'\"\"'"),
+        ("go", "return nil", "return nil, err", "return nil, nil", "'nil'"),
+        ("go", "return nil, $A", "return $A, nil", "return nil, nil", ""),
+        ("go", "return nil, $$$A", "return $$$A", 'return nil, "", nil', ""),
+        ("go", "err := f()", "err := g()", "err, _ := f()", "'_'"),
+        ("go", "err := f()", "err := g()", "err := f( )", ""),
+    ],
+)
+def test_what_stands_beyond_the_end_of_a_list_is_lost(
+    language: Language, pattern: str, fix: str, code: str, lost: str
+) -> None:
+    """A list that ends with the pattern matches a longer one; words of the pattern hid the rest."""
+    outcome = judge(action(language, {"pattern": pattern}, fix), f"package p\n\nfunc q() {{\n\t{code}\n}}\n")
+    assert (Verdict.LOSSY in outcome.flags) is bool(lost), outcome
+    assert lost in outcome.detail
+
+
 @pytest.mark.parametrize("wrap", [lambda rule: rule, lambda rule: {"all": [rule]}])
 def test_a_word_of_another_alternative_is_no_leave_to_drop_it(wrap: Any) -> None:
     either = {"any": [{"pattern": "function $F() { $$$B }"}, {"pattern": "async function $F() { $$$B }"}]}

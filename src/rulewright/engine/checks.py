@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
@@ -12,6 +13,7 @@ from ast_grep_py import SgNode
 
 from rulewright.console import plural
 from rulewright.difftext import splice
+from rulewright.engine import patterns
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Step, spans_after
 from rulewright.engine.parsing import leaves, parse, span
@@ -109,13 +111,34 @@ def lossy(steps: Sequence[Step]) -> str:
             said = said | stated.again(node) if stated.repeated else said
             for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
                 if not kept.holds(lost, number):
-                    return (
-                        f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
-                        f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
-                    )
+                    return _dropped(lost)
+            if stated.parts is not None:
+                for lost in _beyond(node, covered, stated.parts):
+                    if not kept.holds_all(lost, node, number):
+                        return _dropped(lost)
             if dropped := _unjoined(step.rule, node, kept, number):
                 return dropped
     return ""
+
+
+def _dropped(lost: SgNode) -> str:
+    return (
+        f"line {lost.range().start.line + 1}: the match holds {_short(lost.text())} "
+        f"({lost.kind()}), which neither the pattern nor a variable covers: the fix drops it"
+    )
+
+
+def _beyond(node: SgNode, covered: Spans, parts: Counter[str]) -> Iterator[SgNode]:
+    """The parts of a match that it holds more often than the pattern.
+
+    ast-grep ends a list where the pattern ends: `return nil` matches `return nil, "", nil`.
+    """
+    left = parts.copy()
+    for part in patterns.smallest_parts(node, covered):
+        text = patterns.squeezed(part.text())
+        left[text] -= 1
+        if left[text] < 0:
+            yield part
 
 
 def _is_empty(fix: Fix) -> bool:
@@ -141,9 +164,17 @@ class _Kept:
 
     def holds(self, node: SgNode, number: int) -> bool:
         """Whether the tokens of a node stand in a row in what an edit wrote."""
-        sought, tokens = _texts(_leaves(node)), self._tokens[number]
-        n = len(sought)
-        return any(tokens[at : at + n] == sought for at in range(len(tokens) - n + 1))
+        return _count(_texts(_leaves(node)), self._tokens[number]) > 0
+
+    def holds_all(self, part: SgNode, node: SgNode, number: int) -> bool:
+        """Whether an edit wrote what a part of a match says as often as the match does."""
+        sought = _texts(_leaves(part))
+        return _count(sought, self._tokens[number]) >= _count(sought, _texts(_leaves(node)))
+
+
+def _count(sought: Sequence[str], tokens: Sequence[str]) -> int:
+    n = len(sought)
+    return sum(tokens[at : at + n] == sought for at in range(len(tokens) - n + 1))
 
 
 def _leaves(node: SgNode) -> list[SgNode]:

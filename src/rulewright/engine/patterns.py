@@ -8,7 +8,8 @@ parsed once more here, in ast-grep's way, and read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -48,6 +49,8 @@ class PatternFacts:
     """Texts of all leaves that are not variables."""
     first: str | None
     """The first leaf, where it is a name or a literal."""
+    parts: Counter[str]
+    """How often it holds each smallest named part that is no variable (`smallest_parts`)."""
 
 
 def to_source(pattern: str, language: Language) -> str:
@@ -121,9 +124,11 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     while (inner := first.child(0)) is not None:
         first = inner
     named = first.is_named() and variable_of(first.text(), language) is None
+    texts = (part.text() for part in smallest_parts(top, ()))
+    parts = Counter(squeezed(text) for text in texts if variable_of(text, language) is None)
     return PatternFacts(
         kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words),
-        first.text() if named else None,
+        first.text() if named else None, parts,
     )  # fmt: skip
 
 
@@ -149,6 +154,29 @@ def _single(node: SgNode) -> SgNode:
             node = children[0]
         else:
             return node
+
+
+def smallest_parts(node: SgNode, left_out: Collection[tuple[int, int]]) -> Iterator[SgNode]:
+    """The named nodes without named ones below them, in order, but comments and what ranges cover.
+
+    A literal without letters is one (`""`, `[]`), and so is `_`.
+    """
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        start, end = span(item)
+        if start == end or any(low <= start and end <= high for low, high in left_out):
+            continue
+        inner = [child for child in item.children() if child.is_named()]
+        if inner:
+            stack += reversed(inner)
+        elif item.is_named() and "comment" not in item.kind():
+            yield item
+
+
+def squeezed(text: str) -> str:
+    """The text without blanks: they may differ within `( )` and the like."""
+    return "".join(text.split())
 
 
 def _leaves(node: SgNode, language: Language) -> Iterator[tuple[Any, str]]:

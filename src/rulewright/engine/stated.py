@@ -24,6 +24,8 @@ _RUN: Final = re.compile(r"[^\s\"'`()\[\]{};,|]+")
 """A text without blanks within quotes or brackets, as the path of an import is."""
 _WILD: Final = "RWANY"
 _MAX_WILDCARDS: Final = 24
+_BESIDE: Final = frozenset({"pattern", "inside", "follows", "precedes"})
+"""Keys of a rule whose pattern alone says what the match holds."""
 _ANONYMOUS: Final = re.compile(r"\$\$\$(?:_[A-Z0-9_]*)?(?![A-Z0-9_])|\$\$?_[A-Z0-9_]*")
 
 
@@ -58,6 +60,8 @@ class Stated:
     """Words that stand outside every such `any`."""
     choices: tuple[tuple[Choice, ...], ...] = ()
     """The alternatives of each `any` about the matched node itself, in order."""
+    parts: Counter[str] | None = None
+    """The smallest named parts of the pattern, where it alone says what the match holds."""
 
     def words_for(self, node: SgNode) -> frozenset[str]:
         """The words that the rule mentions for this match: of an `any`, only of the first that fits."""
@@ -111,7 +115,12 @@ def read(config: Mapping[str, Any], language: Language) -> Stated:
     wild = tuple(named for named in map(_named, own) if named is not None)
     choices, rest = _choices(config["rule"], language)
     common = _words({**config, "rule": rest}, language)
-    return Stated(_words(config, language), bool(own), frozenset(repeated), wild, common, tuple(choices))
+    alone = len(own) == 1 and config["rule"].keys() <= _BESIDE and not repeated
+    read_alone = patterns.facts(*pattern_parts(own[0]), language) if alone else None
+    parts = read_alone.parts if read_alone is not None and not read_alone.broken else None
+    return Stated(
+        _words(config, language), bool(own), frozenset(repeated), wild, common, tuple(choices), parts
+    )
 
 
 def _choices(
