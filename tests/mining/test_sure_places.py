@@ -522,6 +522,40 @@ def test_what_the_change_shows_is_written(
     assert text == case.why
 
 
+AWAITING = {
+    "Python": Case(
+        ".py", "async def a():\n    load_user(1, x)\n    load_user(y, 2)\n",
+        "async def a():\n    await fetch_user(1, x)\n    await fetch_user(y, 2)\n",
+        "async def b():\n    load_user(3)\n    f(lambda: load_user(4))\n\ndef c():\n  load_user(5)\n",
+        "async def b():\n    await fetch_user(3)\n    f(lambda: load_user(4))\n\ndef c():\n  load_user(5)\n",
+    ),
+    "TypeScript": Case(
+        ".ts", "const a = async () => {\n  loadUser(1, x)\n  loadUser(y, 2)\n}\n",
+        "const a = async () => {\n  await fetchUser(1, x)\n  await fetchUser(y, 2)\n}\n",
+        "class B { async b() { loadUser(3) } }\nasync function c() { return () => loadUser(4) }\n"
+        "loadUser(5)\n",
+        "class B { async b() { await fetchUser(3) } }\nasync function c() { return () => loadUser(4) }\n"
+        "loadUser(5)\n",
+    ),
+    "C#": Case(
+        ".cs", "class A { public async Task a() {\n  Users.Load(1, x);\n  Users.Load(y, 2);\n} }\n",
+        "class A { public async Task a() {\n  await Users.Fetch(1, x);\n  await Users.Fetch(y, 2);\n} }\n",
+        "class B {\n  async Task b() { Users.Load(3); }\n  void c() { Users.Load(4); }\n}\n",
+        "class B {\n  async Task b() { await Users.Fetch(3); }\n  void c() { Users.Load(4); }\n}\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", AWAITING)
+def test_an_await_is_written_in_an_asynchronous_function_only(
+    tmp_path: Path, language: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = AWAITING[language]
+    _, text, said = like(tmp_path, case, capsys)
+    assert text == case.why
+    assert "no `async` function is around it" in said
+
+
 @pytest.mark.parametrize(
     ("rule", "fix", "why"),
     [

@@ -12,6 +12,7 @@ from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.choose import drop_failing_places
 from rulewright.codemod.work import JudgedFile, Work, action_for
+from rulewright.mining.by_hand.doubts import outside_async
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRules
 from rulewright.verdict import Place
 
@@ -106,6 +107,8 @@ class _FileDoubts:
         doubts |= learned.against_definitions(
             [one for one, why in doubts.items() if not why], before, language
         )
+        outside = outside_async([one for one, why in doubts.items() if not why], before, language)
+        doubts |= dict.fromkeys(outside, "an `await` comes in, and no `async` function is around it")
         incomplete = learned.incomplete([place for place, why in doubts.items() if not why])
         doubts |= dict.fromkeys(incomplete, PART_OF_LARGER)
         doubts |= learned.doubted_imports(doubts, lines, language)

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ast_grep_py import SgNode
+
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
 from rulewright.engine.places import dense, is_one_word
@@ -271,6 +273,48 @@ def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> froz
 def _is_telling(code: str) -> bool:
     """Whether code is so specific that equal code elsewhere is no accident."""
     return sum(map(text_bits, terms(code))) >= TELLING_BITS
+
+
+def outside_async(places: Sequence[Place], before: str, language: Language) -> list[Place]:
+    """The places where an `await` comes in, without an asynchronous function around them.
+
+    Parsers take such code; compilers and interpreters refuse it.
+    """
+    awaiting = [one for one in places if _AWAIT.search(one.new) and not _AWAIT.search(one.old)]
+    if not awaiting or language not in _WITH_AWAIT:
+        return []
+    root = Tree(before, language).root.sg
+    return [one for one in awaiting if _has_sync_way(root, one)]
+
+
+def _has_sync_way(root: SgNode, place: Place) -> bool:
+    """Whether code like a place's, on its lines, stands directly in a function that is not asynchronous."""
+    stack = [(root, False)]
+    while stack:
+        node, is_async = stack.pop()
+        if _FUNCTION.search(node.kind()):
+            heads = (child.text() for child in node.children() if _MODIFIER.search(child.kind()))
+            is_async = any("async" in head.split() for head in heads)
+        inner = [child for child in node.children() if _covers(child, place)]
+        if not inner and not is_async:
+            return True
+        stack += [(child, is_async) for child in inner]
+    return False
+
+
+def _covers(node: SgNode, place: Place) -> bool:
+    lines = node.range()
+    around = lines.start.line < place.line and place.last_line <= lines.end.line + 1
+    return around and place.old in node.text()
+
+
+_AWAIT: Final = re.compile(r"\bawait\b")
+_WITH_AWAIT: Final = frozenset({"python", "javascript", "typescript", "tsx", "csharp", "rust"})
+_FUNCTION: Final = re.compile(
+    r"^(?:generator_)?function(?:_|$)|^(?:method|constructor)_(?:definition|declaration)$|^arrow_function$"
+    r"|^lambda(?:_expression)?$|^closure_expression$|^async_block$|^local_function_|^anonymous_method_"
+)
+_MODIFIER: Final = re.compile(r"^async$|modifiers?$")
 
 
 def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:

@@ -7,6 +7,7 @@ no counter-examples, except in lines that the diff shows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -94,8 +95,11 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        lines = SEVERAL_LINES if "\n" in old_text(self.candidate.rule) else 0.0
-        return self.candidate.cost + costs.STEP + lines
+        return _cost(self.candidate) + costs.STEP
+
+
+def _cost(candidate: Candidate) -> float:
+    return candidate.cost + (SEVERAL_LINES if "\n" in old_text(candidate.rule) else 0.0)
 
 
 def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
@@ -158,16 +162,18 @@ def _covered_view(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _File
 
 
 def _searched_view(readings: Sequence[Edit], before: Tree, budget_s: float) -> _FileView:
-    """The edit variant, searched, of which general candidates cover most."""
+    """The edit variant, searched, of which general candidates cover most; then the one for least cost."""
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-    best: tuple[float, _FileView] | None = None
+    best: tuple[tuple[float, float], _FileView] | None = None
     for edit in readings:
         view = _FileView(edit, fill(edit, work))
-        covered = frozenset[int]().union(*(f.hunks for f in _general(view)))
+        general = _general(view)
+        covered = frozenset[int]().union(*(f.hunks for f in general))
         missed = len(view.all - covered) / len(view.all)
-        if best is None or missed < best[0]:
-            best = missed, view
-        if not missed:
+        cost = min((_cost(f.candidate) for f in general if f.hunks == view.all), default=math.inf)
+        if best is None or (missed, cost) < best[0]:
+            best = (missed, cost), view
+        if not missed and not edit.joins_lines:
             break
     assert best is not None
     return best[1]

@@ -142,9 +142,9 @@ def solve(pre: Tree, post: Tree, budget: Budget, quoted: frozenset[str] = frozen
         if plan is not None and (best is None or plan.cost < best.cost):
             best = plan
         if best is not None and best.cost <= costs.SATISFIED and len(best.steps) == 1:
-            # Another variant is not likely to give a better rule.
+            # Another variant is not likely to give a better rule, but one that reads lines apart may.
             step = best.steps[0].candidate
-            if step.generalizes and (step.n_vars or step.is_token):
+            if step.generalizes and (step.n_vars or step.is_token) and not edit.joins_lines:
                 break
     return best
 

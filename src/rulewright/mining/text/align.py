@@ -87,6 +87,13 @@ class Edit:
         return len({(self.pre.text[h.a0 : h.a1], self.post.text[h.b0 : h.b1]) for h in self.hunks})
 
     @cached_property
+    def joins_lines(self) -> bool:
+        """Whether a hunk replaces several lines by as many: each may have changed by itself."""
+        old = (self.pre.text[hunk.a0 : hunk.a1].count("\n") for hunk in self.hunks)
+        new = (self.post.text[hunk.b0 : hunk.b1].count("\n") for hunk in self.hunks)
+        return any(a == b > 0 for a, b in zip(old, new, strict=True))
+
+    @cached_property
     def is_workable(self) -> bool:
         """Whether there are changes, and few enough to search."""
         return 0 < self.n_distinct <= MAX_DISTINCT and len(self.hunks) <= MAX_HUNKS
