@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.environment.tasks import record
 
 from rulewright import cli
 from rulewright.errors import UsageError
@@ -126,7 +127,7 @@ def test_a_second_run_is_refused_politely(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
-    (tmp_path / "records.jsonl").write_text(json.dumps(ROW) + "\n")
+    (tmp_path / "records.jsonl").write_text(json.dumps(record()) + "\n")
     child = holder(tmp_path / target)
     before = sorted(tmp_path.rglob("*"))
     assert cli.main(command.split()) == 2
