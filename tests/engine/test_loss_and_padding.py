@@ -41,6 +41,7 @@ def test_a_variable_that_a_relation_binds_is_no_loss() -> None:
         ("go", "return nil, $$$A", "return $$$A", 'return nil, "", nil', ""),
         ("go", "err := f()", "err := g()", "err, _ := f()", "'_'"),
         ("go", "err := f()", "err := g()", "err := f( )", ""),
+        ("go", "f($$$A)", "g", "f()", ""),
     ],
 )
 def test_what_stands_beyond_the_end_of_a_list_is_lost(

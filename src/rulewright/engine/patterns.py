@@ -124,8 +124,7 @@ def facts(pattern: str, selector: str | None, language: Language) -> PatternFact
     while (inner := first.child(0)) is not None:
         first = inner
     named = first.is_named() and variable_of(first.text(), language) is None
-    texts = (part.text() for part in smallest_parts(top, ()))
-    parts = Counter(squeezed(text) for text in texts if variable_of(text, language) is None)
+    parts = Counter(_parts(top, language))
     return PatternFacts(
         kind, broken, guessed, frozenset(variables), frozenset(repeated), frozenset(words),
         first.text() if named else None, parts,
@@ -167,11 +166,29 @@ def smallest_parts(node: SgNode, left_out: Collection[tuple[int, int]]) -> Itera
         start, end = span(item)
         if start == end or any(low <= start and end <= high for low, high in left_out):
             continue
-        inner = [child for child in item.children() if child.is_named()]
+        inner = _named_children(item)
         if inner:
             stack += reversed(inner)
         elif item.is_named() and "comment" not in item.kind():
             yield item
+
+
+def _parts(top: SgNode, language: Language) -> Iterator[str]:
+    """The smallest parts of a pattern, squeezed; `[$$$A]` is one as well, for it matches `[]`."""
+    stack = [top]
+    while stack:
+        item = stack.pop()
+        inner = _named_children(item)
+        variables = [variable_of(child.text(), language) for child in inner or [item]]
+        if not inner and item.is_named() and variables == [None] and "comment" not in item.kind():
+            yield squeezed(item.text())
+        elif inner and all(variable is not None and variable[1] for variable in variables):
+            yield squeezed("".join(child.text() for child in item.children() if not child.is_named()))
+        stack += inner
+
+
+def _named_children(node: SgNode) -> list[SgNode]:
+    return [child for child in node.children() if child.is_named()]
 
 
 def squeezed(text: str) -> str:

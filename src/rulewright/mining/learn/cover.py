@@ -7,7 +7,6 @@ no counter-examples, except in lines that the diff shows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -95,11 +94,12 @@ class _Choice:
 
     @property
     def price(self) -> float:
-        return _cost(self.candidate) + costs.STEP
+        lines = SEVERAL_LINES if _is_of_several_lines(self.candidate) else 0.0
+        return self.candidate.cost + costs.STEP + lines
 
 
-def _cost(candidate: Candidate) -> float:
-    return candidate.cost + (SEVERAL_LINES if "\n" in old_text(candidate.rule) else 0.0)
+def _is_of_several_lines(candidate: Candidate) -> bool:
+    return "\n" in old_text(candidate.rule)
 
 
 def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
@@ -162,17 +162,18 @@ def _covered_view(readings: Sequence[Edit], pool: dict[str, Candidate]) -> _File
 
 
 def _searched_view(readings: Sequence[Edit], before: Tree, budget_s: float) -> _FileView:
-    """The edit variant, searched, of which general candidates cover most; then the one for least cost."""
+    """The edit variant, searched, of which general candidates cover most; of equal ones, by small rules."""
     work = Budget(budget_s * EVALUATIONS_PER_SECOND, per_call=before.work)
-    best: tuple[tuple[float, float], _FileView] | None = None
+    best: tuple[tuple[float, bool], _FileView] | None = None
     for edit in readings:
         view = _FileView(edit, fill(edit, work))
         general = _general(view)
         covered = frozenset[int]().union(*(f.hunks for f in general))
         missed = len(view.all - covered) / len(view.all)
-        cost = min((_cost(f.candidate) for f in general if f.hunks == view.all), default=math.inf)
-        if best is None or (missed, cost) < best[0]:
-            best = (missed, cost), view
+        alone = (f.candidate for f in general if f.hunks == view.all)
+        is_long = all(one.shape == "sequence" or _is_of_several_lines(one) for one in alone)
+        if best is None or (missed, is_long) < best[0]:
+            best = (missed, is_long), view
         if not missed and not edit.joins_lines:
             break
     assert best is not None
