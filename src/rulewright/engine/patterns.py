@@ -155,7 +155,7 @@ def _single(node: SgNode) -> SgNode:
             return node
 
 
-def smallest_parts(node: SgNode, left_out: Collection[tuple[int, int]]) -> Iterator[SgNode]:
+def smallest_parts(node: SgNode, left_out: Collection[tuple[int, int]] = ()) -> Iterator[SgNode]:
     """The named nodes without named ones below them, in order, but comments and what ranges cover.
 
     A literal without letters is one (`""`, `[]`), and so is `_`.
@@ -175,16 +175,13 @@ def smallest_parts(node: SgNode, left_out: Collection[tuple[int, int]]) -> Itera
 
 def _parts(top: SgNode, language: Language) -> Iterator[str]:
     """The smallest parts of a pattern, squeezed; `[$$$A]` is one as well, for it matches `[]`."""
-    stack = [top]
-    while stack:
-        item = stack.pop()
-        inner = _named_children(item)
-        variables = [variable_of(child.text(), language) for child in inner or [item]]
-        if not inner and item.is_named() and variables == [None] and "comment" not in item.kind():
-            yield squeezed(item.text())
-        elif inner and all(variable is not None and variable[1] for variable in variables):
-            yield squeezed("".join(child.text() for child in item.children() if not child.is_named()))
-        stack += inner
+    for part in smallest_parts(top):
+        variable = variable_of(part.text(), language)
+        around = part.parent()
+        if variable is None:
+            yield squeezed(part.text())
+        elif variable[1] and part != top and around is not None and len(_named_children(around)) == 1:
+            yield squeezed(around.text().replace(part.text(), ""))
 
 
 def _named_children(node: SgNode) -> list[SgNode]:
