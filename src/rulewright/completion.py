@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Union
 import tyro
 from pydantic import BaseModel, Field, create_model
 
+from rulewright import helptext
 from rulewright.errors import UsageError
 
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -69,9 +70,16 @@ def _tree(commands: Mapping[str, str]) -> Any:
 def _options(module: str) -> type[BaseModel]:
     """A command's configuration with the flags that every command has."""
     model: type[BaseModel] = importlib.import_module(f"rulewright.commands.{module}").Config
+    fields = model.model_fields.items()
+    three: dict[str, Any] = {
+        name: (bool, False)  # unset is no word to complete
+        for name, field in fields
+        if helptext.is_switch(field) and field.annotation is not bool
+    }
     return create_model(
         model.__name__,
         __base__=model,
+        **three,
         config=(Path | None, Field(default=None, description="YAML file of defaults")),
         set=(tuple[str, ...], Field(default=(), description="KEY.PATH=VALUE")),
     )

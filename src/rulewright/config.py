@@ -6,11 +6,11 @@ in the file are reported at once, each with its line and, if there is one, a sim
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import re
 import types
 import typing
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -25,16 +25,6 @@ from rulewright.errors import ConfigError, did_you_mean, few
 
 C = TypeVar("C", bound="CommandConfig")
 T = TypeVar("T")
-_STATES: Final = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "none": None,
-}
-
 # Another value of one of these does not make another run.
 _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "engine", "models"})
 
@@ -136,56 +126,40 @@ def _texts(
     cls: type[BaseModel], argv: Sequence[str], defaults: Mapping[str, Any], prog: str
 ) -> dict[str, Any]:
     """What the command line gives for each field: a text, texts, or the state of a switch."""
-    fields = cls.model_fields
-    places = [name for name, field in fields.items() if helptext.is_positional(field)]
-    flags = {
-        helptext.flag_name(name, field): name
-        for name, field in fields.items()
-        if not helptext.file_only(field)
-    }
-    found: dict[str, Any] = {}
-    loose: list[str] = []
-    unknown: list[str] = []
-    words = deque(argv)
-    while words:
-        word = words.popleft()
-        if word == "--":  # what follows is no option, whatever it begins with
-            loose += words
-            break
-        flag, equals, value = word.partition("=")
-        off = flag.startswith("--no-") and flag not in flags
-        flag = f"--{flag[5:]}" if off else flag
-        name = flags.get(flag, "")
-        if not name or name in places or (off and not helptext.is_switch(fields[name])):
-            (loose if _is_value(word) else unknown).append(word)
-        elif helptext.is_switch(fields[name]):
-            has_unset = type(None) in typing.get_args(fields[name].annotation)
-            if has_unset and not (equals or off) and words and words[0].lower() in _STATES:
-                value = words.popleft()
-            if value and (off or value.lower() not in _STATES):
-                raise ConfigError(
-                    f"{prog}: {flag} takes no value here (got {value!r})", f"see `{prog} --help`"
-                )
-            found[name] = _STATES[value.lower()] if value else not off
-        else:
-            n = helptext.n_values(fields[name])
-            taken = [value] if equals else []
-            while words and not equals and (n == 1 or len(taken) < max(n, 1)) and _is_value(words[0]):
-                taken.append(words.popleft())
-            # An empty list takes the place of one that the file gives; else a shell variable is empty.
-            if len(taken) < (n or 1) and not (n == 1 and defaults[name]):
-                what = helptext.metavar(name, fields[name])
-                raise ConfigError(f"{prog}: {flag} expects a value: {what}", f"see `{prog} --help`")
-            if "" in taken and not _takes_text(fields[name]):
-                loose.append("")
-            found[name] = [*found.get(name, ()), *taken] if n == 1 else taken if n else taken[0]
+    fields = {name: field for name, field in cls.model_fields.items() if not helptext.file_only(field)}
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=argparse.SUPPRESS
+    )
+    flags = {helptext.flag_name(name, field): name for name, field in fields.items()}
+    for flag, name in flags.items():
+        n = helptext.n_values(fields[name])
+        if helptext.is_switch(fields[name]):
+            parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction)
+        elif not helptext.is_positional(fields[name]):
+            many = {"action": "extend", "nargs": "*"} if n == 1 else {"nargs": n or None}
+            parser.add_argument(flag, dest=name, **many)
+    end = argv.index("--") if "--" in argv else len(argv)  # what follows is no option
+    try:
+        namespace, rest = parser.parse_known_args(argv[:end])
+    except argparse.ArgumentError as error:
+        raise _without_value(cls, flags[str(error.argument_name).partition("/")[0]], prog) from None
+    _refuse_unknown(cls, [word for word in rest if re.match(r"-(?!$|\d*\.?\d+$)", word)], flags, prog)
+    found, loose = vars(namespace), [*rest, *argv[end + 1 :]]
+    for name, given in found.items():
+        # An empty list takes the place of one that the file gives; else a shell variable is empty.
+        if given == [] and not defaults[name]:
+            raise _without_value(cls, name, prog)
+        given = given if isinstance(given, list) else [given]
+        if "" in given and not _takes_text(fields[name]):
+            loose.append("")
     if "" in loose:
         # `--write "$FOLDER"` must not write in the folder where one stands.
         said = "an empty argument, where a file or another value was expected"
         raise ConfigError(f"{prog}: {said}", "is a shell variable empty? `.` names the current folder")
-    _refuse_unknown(cls, unknown, [flag for flag in flags if flags[flag] not in places], prog)
-    for name in places:
-        if helptext.n_values(fields[name]):
+    for name, field in fields.items():
+        if not helptext.is_positional(field):
+            continue
+        if helptext.n_values(field):
             found |= {name: loose} if loose or defaults[name] is PydanticUndefined else {}
             loose = []
         elif loose:
@@ -195,28 +169,35 @@ def _texts(
     return found
 
 
-def _is_value(word: str) -> bool:
-    """Whether a word is no option: a number may be below 0, and `-` is standard input."""
-    return not word.startswith("-") or re.fullmatch(r"-(\.?\d.*)?", word) is not None
-
-
 def _takes_text(field: FieldInfo) -> bool:
     named = str(field.annotation)
     return "str" in named and "Path" not in named
 
 
-def _refuse_unknown(cls: type[BaseModel], unknown: Sequence[str], flags: Sequence[str], prog: str) -> None:
+def _without_value(cls: type[BaseModel], name: str, prog: str) -> ConfigError:
+    """What to say of an option with too few values, or of a switch with one."""
+    field, flag = cls.model_fields[name], _typed(cls, name)
+    wrong = f"{flag} expects a value: {helptext.metavar(name, field)}"
+    if helptext.is_switch(field):
+        wrong = f"{flag} takes no value; --no-{flag[2:]} turns it off"
+    return ConfigError(f"{prog}: {wrong}", f"see `{prog} --help`")
+
+
+def _refuse_unknown(
+    cls: type[BaseModel], unknown: Sequence[str], flags: Mapping[str, str], prog: str
+) -> None:
     """Refuse options that there are none of, all at once."""
+    by_place = {flag for flag, name in flags.items() if helptext.is_positional(cls.model_fields[name])}
     lines = []
     for flag in (word.partition("=")[0] for word in unknown):
-        for name, field in cls.model_fields.items():
-            if helptext.is_positional(field) and flag == helptext.flag_name(name, field):
-                word = _typed(cls, name)
-                raise ConfigError(
-                    f"{prog}: unknown option {flag}; {word} is an argument without a flag",
-                    f"e.g. {prog} {word}; see `{prog} --help`",
-                )
-        lines.append(f"{prog}: unknown option {flag}{did_you_mean(flag, [*flags, '--config', '--set'])}")
+        if flag in by_place:
+            word = _typed(cls, flags[flag])
+            raise ConfigError(
+                f"{prog}: unknown option {flag}; {word} is an argument without a flag",
+                f"e.g. {prog} {word}; see `{prog} --help`",
+            )
+        near = did_you_mean(flag, [*(flags.keys() - by_place), "--config", "--set"])
+        lines.append(f"{prog}: unknown option {flag}{near}")
     if lines:
         raise ConfigError("\n".join(lines), f"see `{prog} --help`")
 

@@ -142,8 +142,8 @@ def test_a_wrong_value_is_told_in_words(line: str, message: str, capsys: pytest.
 @pytest.mark.parametrize(
     ("flags", "wanted"),
     [
-        ([], None), (["--think"], True), (["--no-think"], False), (["--think", "yes"], True),
-        (["--think=off"], False), (["--think", "--seed", "3"], True),
+        ([], None), (["--think"], True), (["--no-think"], False),
+        (["--think", "--seed", "3"], True),
     ],
 )  # fmt: skip
 def test_a_switch_of_three_states(flags: list[str], wanted: bool | None) -> None:
@@ -163,6 +163,9 @@ try rulewright tr
 try rulewright train ""
 try rulewright train sft --mix-policy ""
 try rulewright mine --b
+try rulewright mine --js
+try rulewright train sft --thi
+try rulewright train sft --think ""
 """
 
 
@@ -172,11 +175,13 @@ def test_completion_in_a_real_shell(tmp_path: Path) -> None:
     (tmp_path / "complete.bash").write_text(made.stdout)
     code = COMPLETE.format(script=tmp_path / "complete.bash")
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    heads, family, choices, flags = [line.split() for line in done.stdout.splitlines()]
+    heads, family, choices, flags, json, switches, after = map(str.split, done.stdout.splitlines())
     assert {"train", "trajs"} <= set(heads)
     assert {"sft", "srl", "grpo"} <= set(family)
     assert {"undersample", "repeat", "all"} <= set(choices)
-    assert flags == ["--budget-s"]
+    assert (flags, json) == (["--budget-s"], ["--json"])
+    assert {"--think", "--thinking"} <= set(switches)
+    assert not {"True", "False"} & set(after)  # a switch takes no value
 
 
 def test_completion_for_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
