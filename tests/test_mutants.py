@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +49,44 @@ def test_what_a_cache_knows_is_forgotten_before_a_test_is_watched(tools: Any) ->
     assert text_bits.cache_info().currsize
     mutants.forget()
     assert not text_bits.cache_info().currsize
+
+
+@pytest.mark.parametrize(
+    ("holds", "fate"), [("True", "survived"), ("False", "killed"), ("nothing", "killed")]
+)
+def test_tests_of_several_folders_decide_a_mutants_fate(
+    holds: str, fate: str, tmp_path: Path, root: Path, tools: Any
+) -> None:
+    """Each folder has settings of its own, as those of a room have."""
+    made = {"first": "assert True", "second": f"assert {holds}"}
+    for folder, line in made.items():
+        (tmp_path / "tests" / folder).mkdir(parents=True)
+        (tmp_path / "tests" / folder / "conftest.py").write_text("")
+        (tmp_path / f"tests/{folder}/test_{folder}.py").write_text(f"def test_it():\n    {line}\n")
+    tests = [f"tests/{folder}/test_{folder}.py::test_it" for folder in made]
+    program = (
+        "import pathlib, sys, mutants\n"
+        "mutants.ROOT = here = pathlib.Path(sys.argv[1])\n"
+        "print(mutants.tried(sys.argv[2:], here, 30, here / 'log'))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), *tests],
+        capture_output=True, text=True, check=True, cwd=root / "tools",
+    )  # fmt: skip
+    assert said.stdout.strip() == fate
+
+
+def test_a_run_that_breaks_off_says_nothing_of_a_mutant(tmp_path: Path, root: Path, tools: Any) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_it.py").write_text("def test_it():\n    pass\n")
+    (tmp_path / "tests/conftest.py").write_text("def pytest_runtest_logfinish():\n    raise ValueError\n")
+    program = (
+        "import pathlib, sys, mutants\n"
+        "mutants.ROOT = here = pathlib.Path(sys.argv[1])\n"
+        "print(mutants.tried(['tests/test_it.py::test_it'], here, 30, here / 'log'))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True, text=True, check=True, cwd=root / "tools",
+    )  # fmt: skip
+    assert said.stdout.strip() == "unknown"

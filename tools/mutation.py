@@ -97,7 +97,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Kind of change → operators: ours, and cosmic-ray's."""
 
-NO_DECISION = re.compile(r"@dataclass|strict=|ensure_ascii=|TYPE_CHECKING|lru_cache|ConfigDict|TypeVar")
+NO_DECISION = re.compile(
+    r"@dataclass|strict=|ensure_ascii=|TYPE_CHECKING|lru_cache|ConfigDict|TypeVar|__test__"
+)
 """Lines whose numbers and flags decide nothing that a user could see; no mutant of them is tried."""
 
 
