@@ -33,9 +33,11 @@ from rulewright.data.schemas import NormalizedRecord
 from rulewright.engine import Engine
 from rulewright.environment import (
     MARGIN,
+    Environment,
     EnvironmentScorer,
     Executed,
     Task,
+    TestRun,
     Tests,
     Weights,
     action_tokens,
@@ -77,6 +79,8 @@ def test_the_weights_are_those_that_the_docs_give(root: Path) -> None:
 def test_doing_nothing_and_pasting_the_answer_earn_nothing(engine: Engine) -> None:
     for text in (NOTHING, LITERAL):
         assert values(engine, text) == [W.no_change]
+    idle = score(TASK, Executed(Outcome(Verdict.NO_CHANGE, post=PRE)), W)
+    assert dict(idle.parts) == {"add_no_change": W.no_change, "s_code": 0.0}
 
 
 def test_length_is_charged_only_when_correct_and_above_the_reference() -> None:
@@ -84,8 +88,8 @@ def test_length_is_charged_only_when_correct_and_above_the_reference() -> None:
     right = Executed(Outcome(Verdict.OK, post=POST), n_tokens=60, n_rules=1)
     wrong = Executed(Outcome(Verdict.WRONG_RESULT, post="x = 1\n"), n_tokens=5000, n_rules=9)
     assert score(task, right, W).value == 1.5
-    longer = [score(task, Executed(right.outcome, n, 1), W).value for n in (60, 100, 210, 10_000)]
-    assert longer == pytest.approx([1.5, 1.46, 1.35, 1.35])
+    longer = [score(task, Executed(right.outcome, n, 1), W).value for n in (1, 60, 100, 210, 10_000)]
+    assert longer == pytest.approx([1.5, 1.5, 1.46, 1.35, 1.35])
     many = [score(task, Executed(right.outcome, 10_000, n), W).value for n in (1, 3, 4, 5, 100)]
     assert many == pytest.approx([1.35, 1.25, 1.2, 1.2, 1.2]), "all charges together: 0.3"
     assert "add_tokens" not in score(task, wrong, W).parts
@@ -137,6 +141,60 @@ def test_tests_count_when_failing_ones_pass_and_none_broke() -> None:
     assert not forged.success
     ours = score(TESTED, Executed(outcome, tests=Tests(before=False, after=None)), W)
     assert ours.value is None and not ours.success
+    assert [one.parts["tests"] for one in (repaired, passed_before, broke)] == [1.0, 1.0, 0.0]
+    assert broke.parts["s_code"] == 1.0, "what it is like, whatever of it counts"
+
+
+def test_tests_are_run_on_what_changed_and_on_its_start(engine: Engine) -> None:
+    asked: list[str] = []
+    results: dict[str, bool | None] = {PRE: False, POST: True}
+
+    def run(programs: Any) -> list[TestRun]:
+        asked.extend(program for program, _ in programs)
+        return [TestRun(results.get(program, False), suspicious=False) for program, _ in programs]
+
+    def scored(text: str, task: Task = TESTED) -> list[Any]:
+        asked.clear()
+        (one,) = EnvironmentScorer([task], engine, run, W).score([0], [text], [1])
+        return [one.value, one.success, list(asked)]
+
+    assert scored(RIGHT) == [2.0, True, [PRE, POST]]
+    assert scored(NOTHING) == [W.no_change, False, []]
+    assert scored("prose") == [W.invalid, False, []]
+    assert scored(RIGHT, TASK) == [1.5, True, []], "a task without tests"
+    for fault in (PRE, POST):
+        results = {PRE: False, POST: True, fault: None}
+        assert scored(RIGHT) == [None, False, [PRE, POST]], "what could not be run is our fault"
+
+
+def test_without_a_runner_of_tests_the_target_decides(engine: Engine) -> None:
+    scorer = EnvironmentScorer([TESTED], engine, None, W)
+    assert [one.success for one in scorer.score([0, 0], [RIGHT, FIRST], [1, 1])] == [True, False]
+    environment = Environment(engine)
+    environment.reset(TESTED)
+    assert environment.step(RIGHT).reason is Verdict.OK
+
+
+def test_a_trainer_sees_a_tasks_group_and_what_it_is_judged_by(engine: Engine) -> None:
+    tasks = [TASK, replace(TESTED, group="g"), replace(TESTED, target=None), replace(TASK, target="")]
+    scorer = EnvironmentScorer(tasks, engine, None, W)
+    assert len(scorer) == 4
+    assert [scorer.group(row) for row in range(4)] == ["t", "g", "t", "t"]
+    assert [scorer.reference(row) for row in range(4)] == [POST, POST, "(judged by its tests)", ""]
+
+
+def test_code_elsewhere_that_cannot_be_run_leaves_the_answer_out(engine: Engine, monkeypatch: Any) -> None:
+    task = task_of(NormalizedRecord.model_validate(record(**ELSEWHERE)))
+    judge_many = engine.judge_many
+
+    def failing(requests: Any) -> Any:
+        for request, outcome in zip(given := list(requests), judge_many(given), strict=True):
+            yield Outcome(Verdict.INFRA) if request.code == "a == 1\n" else outcome
+
+    monkeypatch.setattr(engine, "judge_many", failing)
+    right, wrong = EnvironmentScorer([task], engine, None, W).score([0, 0], [RIGHT, FIRST], [1, 1])
+    assert (right.value, right.success, right.verdict) == (None, False, Verdict.INFRA)
+    assert wrong.value is not None, "it was not asked elsewhere"
 
 
 def test_tests_that_passed_already_prove_nothing() -> None:
@@ -319,6 +377,7 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
         ("code", 1000.5),
         ("per_rule", -1000.5),
         ("unsound_code", 1.5),
+        ("unsound_code", -0.1),
         ("generality", 1.0),
         ("generality", -0.1),
     ]:

@@ -73,6 +73,7 @@ def test_an_episode_of_two_steps(engine: Engine) -> None:
     assert "x is None" in middle.code
     second = environment.step(SECOND)
     assert second.done
+    assert second.observation == ""
     assert second.reason is Verdict.OK
     assert (first.reward or 0) + (second.reward or 0) == pytest.approx(1.5 + W.per_rule)
     # The same first answer again, and a detour after it.
@@ -86,6 +87,20 @@ def test_an_episode_of_two_steps(engine: Engine) -> None:
     # What ends right earns its score in all, detours or not: only their tokens cost.
     last = environment.step(SECOND)
     assert last.reward == pytest.approx((second.reward or 0) - W.no_change)
+
+
+def test_what_is_taken_back_is_paid_back(engine: Engine) -> None:
+    environment = Environment(engine)
+    environment.reset(Task("t", "i", PRE, "python", POST, max_steps=4))
+    first = environment.step(FIRST)
+    back = environment.step(answer({"rule": {"pattern": "x is None"}, "fix": "x == None"}))
+    assert environment.snapshot().code == PRE
+    assert (first.reward or 0) + (back.reward or 0) == pytest.approx(W.no_change)
+    last = environment.step(RIGHT)
+    assert last.done
+    # Three rules were written for what one does.
+    total = sum(one.reward or 0 for one in (first, back, last))
+    assert total == pytest.approx(1.5 + 2 * W.per_rule)
 
 
 def test_an_episode_ends_at_its_bound(engine: Engine) -> None:

@@ -85,6 +85,25 @@ def test_the_names_of_so_many_atoms_that_look_alike_do_not_count(n: int, same: b
     assert (found.s_field == 1.0) is same
 
 
+@pytest.mark.parametrize(("n_alike", "n_others", "same"), [(3, 3, True), (4, 3, False), (5, 2, False)])
+def test_the_names_of_two_sorts_of_atoms_do_not_count_up_to_120_orders(
+    n_alike: int, n_others: int, same: bool
+) -> None:
+    """36 orders are tried; 144 and 240 are not."""
+
+    def of(mark: str, turn: int) -> Action:
+        names = ["ABCDE"[:n_alike], "PQR"[:n_others]]
+        atoms = [
+            {"has": {"pattern": f"{f}(${mark}{name})"}}
+            for f, row in zip("fg", names, strict=True)
+            for name in row[::turn]
+        ]
+        fix = ", ".join(f"${mark}{name}" for row in names for name in row)
+        return Action("python", ({"rule": {"all": atoms}, "fix": f"h({fix})"},))
+
+    assert (similarity(of("X", 1), of("Y", -1)).s_field == 1.0) is same
+
+
 def test_the_weights_are_those_that_the_docs_give() -> None:
     """docs/reference/rewards.md: pattern and fix 4, regex 3, kind 2, another leaf 1, an inner node 0.5."""
     rule = {"rule": {"pattern": "f($A)", "kind": "call", "regex": "f"}, "fix": "g($A)"}

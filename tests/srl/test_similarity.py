@@ -382,6 +382,55 @@ def test_the_text_of_a_rule_holds_all_of_it_with_its_variables_numbered() -> Non
     )
 
 
+def test_both_texts_of_a_rule_hold_all_of_it_and_order_what_has_no_order() -> None:
+    rule = {
+        "rule": {
+            "pattern": {"context": "f($Z)", "selector": "call", "strictness": "ast"},
+            "nthChild": {"position": 2, "reverse": True, "ofRule": {"kind": "call"}},
+            "inside": {"kind": "block", "stopBy": "end", "field": "body"},
+            "not": {"regex": "^f"},
+            "any": [{"pattern": "$Z"}, {"kind": "b"}, {"kind": "a"}],
+            "matches": "named",
+        },
+        "utils": {"named": {"kind": "x"}},
+        "constraints": {"A": {"regex": "a"}, "Z": {"regex": "z"}},
+        "transform": {
+            "NEW": {"replace": {"source": "$Z", "replace": "a", "by": "b"}},
+            "B": "lowerCase($A)",
+        },
+        "rewriters": [{"id": "r", "rule": {"pattern": "$Q"}, "fix": "q"}],
+        "fix": {
+            "template": "g($NEW)",
+            "expandEnd": {"regex": ","},
+            "expandStart": {"kind": "x", "stopBy": "end"},
+        },
+    }
+    # What may bind a variable (a pattern, a named rule) stays behind what binds none, in its order.
+    free = (
+        'rule(inside(field="body" kind="block" stopBy="end") not(regex="^f") '
+        'nthChild(ofRule(kind="call") position="2" reverse="true")'
+    )
+    found = views(action(rule))
+    assert found.raw_text == (
+        'document(constraints(constraint:A(regex="a") constraint:Z(regex="z")) language="python" '
+        f'utils(util:named(kind="x")) {free} pattern="f($Z)"(selector="call" strictness="ast") '
+        'any(case(kind="a") case(kind="b") case(pattern="$Z")) matches="named") '
+        'transform(transform:B(call="lowerCase($A)") '
+        'transform:NEW(replace(by="b" replace="a" source="$Z"))) '
+        'rewriters(rewriter:r(fix="q" rule(pattern="$Q"))) '
+        'fix="g($NEW)"(expandEnd(regex=",") expandStart(kind="x" stopBy="end")))'
+    )
+    assert found.alpha_text == (
+        f'document(language="python" {free} pattern="f($V1)"(selector="call" strictness="ast") '
+        'any(case(kind="a") case(kind="b") case(pattern="$V1")) matches="named") '
+        'constraints(constraint:V1(regex="z") constraint:V2(regex="a")) utils(util:named(kind="x")) '
+        'transform(transform:V3(call="lowerCase($V2)") '
+        'transform:V4(replace(by="b" replace="a" source="$V1"))) '
+        'rewriters(rewriter:r(fix="q" rule(pattern="$V5"))) '
+        'fix="g($V4)"(expandEnd(regex=",") expandStart(kind="x" stopBy="end")))'
+    )
+
+
 def test_where_a_relation_stops_looking_counts() -> None:
     def within(stop: Any) -> Any:
         return action(

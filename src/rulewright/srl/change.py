@@ -23,10 +23,7 @@ def change_similarity(pre: str, ours: str, wanted: str) -> float:
     """
     if ours == wanted:
         return 1.0 if ours != pre else 0.0
-    a, b = changed_lines(pre, ours), changed_lines(pre, wanted)
-    if not a or not b:
-        return 0.0
-    return float(Indel.normalized_similarity(a, b))
+    return float(Indel.normalized_similarity(changed_lines(pre, ours), changed_lines(pre, wanted)))
 
 
 @lru_cache(maxsize=4096)

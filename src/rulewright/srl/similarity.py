@@ -54,8 +54,7 @@ def best_similarity(student: Action, references: Iterable[Action]) -> Similarity
 
 def dice(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
     """Soft Dice 2·M(a, b) / (‖a‖ + ‖b‖) of two sequences of documents."""
-    total = sum(node.size for node in (*a, *b))
-    if a == b or not total:
+    if a == b:
         return 1.0
     # The best total match that keeps order on both sides: documents run one after another.
     above = [0.0] * (len(b) + 1)
@@ -64,7 +63,7 @@ def dice(a: Sequence[RuleNode], b: Sequence[RuleNode]) -> float:
         for j, right in enumerate(b):
             row.append(max(above[j + 1], row[j], above[j] + match(left, right)))
         above = row
-    return 2 * above[-1] / total
+    return 2 * above[-1] / sum(node.size for node in (*a, *b))
 
 
 def match(a: RuleNode, b: RuleNode) -> float:
