@@ -28,6 +28,7 @@ from rulewright.data import (
 )
 from rulewright.data.drafts import Drop
 from rulewright.data.mix import MixEntry, mix, resolve
+from rulewright.data.schemas import Sibling, held_out
 from rulewright.data.splits import draw_each
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 
@@ -51,6 +52,16 @@ def test_a_split_depends_on_group_and_salt_only(group: str, salt: str) -> None:
     assert split_of(group, salt, Fractions(0, 0, 1)) == "test"
 
 
+def test_the_split_of_a_group_never_changes() -> None:
+    for salt, dev, test in (("rulewright-1", [16, 55], [56]), ("other", [12, 24, 26], [46, 51])):
+        drawn = [split_of(f"owner/repo{i}", salt) for i in range(60)]
+        assert [i for i, split in enumerate(drawn) if split == "dev"] == dev
+        assert [i for i, split in enumerate(drawn) if split == "test"] == test
+        assert drawn.count("train") == 60 - len(dev) - len(test)
+    assert split_of("owner/repo16") == "dev"
+    assert record_id("do", "a\n", "b\n", "python") == "aa7f47cf54d843c287f5"
+
+
 def test_shares_of_groups_are_those_asked_for() -> None:
     counts = Counter(split_of(f"owner/repo{i}") for i in range(20_000))
     assert abs(counts["train"] / 20_000 - 0.90) < 0.01
@@ -65,7 +76,7 @@ def test_a_larger_test_share_takes_no_record_out_of_test(group: str, small: floa
     assert not (before == "test" and after != "test")
 
 
-@pytest.mark.parametrize("wrong", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1)])
+@pytest.mark.parametrize("wrong", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (0.9, 0.05, 0.050001)])
 def test_shares_must_sum_to_one(wrong: tuple[float, float, float]) -> None:
     with pytest.raises(ConfigError, match="sum to 1"):
         Fractions(*wrong).checked()
@@ -143,6 +154,31 @@ def test_normalizing_a_licence_twice_is_normalizing_it_once(name: str) -> None:
         ("Drop wiped entries from the cache", "relaxed", "Drop wiped entries from the cache"),
         ("Add a wip of the parser", "relaxed", "message_noise"),
         ("Fix the bug described at https://x.y/z", "relaxed", "message_reference"),
+        ("Fix bug in it", "relaxed", "Fix bug in it"),
+        ("Fix bug it", "relaxed", "message_short"),
+        ("Fix the bug in it", "strict", "Fix the bug in it"),
+        ("Fix bug in it", "strict", "message_short"),
+        ("Fix a b cd", "relaxed", "Fix a b cd"),
+        ("Fix a b c", "relaxed", "message_short"),
+        ("Fix the bug " + "x" * 288, "relaxed", "Fix the bug " + "x" * 288),
+        ("Fix the bug " + "x" * 289, "relaxed", "message_long"),
+        ("Fix the bug in " + "x" * 985, "strict", "Fix the bug in " + "x" * 985),
+        ("Fix the bug in " + "x" * 986, "strict", "message_long"),
+        ("fix the bug in it", "strict", "message_case"),
+        ("fix the bug in it", "relaxed", "Fix the bug in it"),
+        ("Removed the import of os", "strict", "message_verb"),
+        ("Removed the import of os", "relaxed", "Removed the import of os"),
+        ("Applies the change to os", "relaxed", "Applies the change to os"),
+        ("Using the import of os", "relaxed", "Using the import of os"),
+        ("Stopping the import of os", "relaxed", "Stopping the import of os"),
+        ("Trees the import of os", "relaxed", "message_verb"),
+        ("Undo what deadbeef brought", "relaxed", "message_verb"),
+        ("Drop what deadbeef brought", "relaxed", "Drop what deadbeef brought"),
+        ("Drop what deadbee1 brought", "relaxed", "message_reference"),
+        ("Drop what beef01 brought", "relaxed", "Drop what beef01 brought"),
+        ("parser: drop it all", "relaxed", "message_short"),
+        ("[one two three] fix", "relaxed", "message_verb"),  # one word alone is no subject
+        ("Signed-off-by: a b\n\n  Drop it all at once  ", "relaxed", "Drop it all at once"),
         ("", "off", "message_empty"),
         ("wip", "off", "wip"),
     ],
@@ -247,6 +283,36 @@ def test_a_mix_filters_by_tags(tmp_path: Path) -> None:
     assert not any("odd" in r.tags for r in mix([MixEntry(path=a, without_tags=("odd",))]))
     with pytest.raises(UsageError, match="no record"):
         mix([MixEntry(path=a, with_action=True)])
+
+
+@pytest.mark.parametrize(
+    ("entry", "taken"),
+    [
+        ({}, True), ({"tags": ["odd", "new"]}, True), ({"tags": ["odd", "old"]}, False),
+        ({"without_tags": ["old"]}, True), ({"without_tags": ["old", "new"]}, False),
+        ({"languages": ["go", "python"]}, True), ({"languages": ["go"]}, False),
+        ({"with_action": True}, False), ({"max_chars": 10}, True), ({"max_chars": 9}, False),
+    ],
+)  # fmt: skip
+def test_what_an_entry_takes(entry: dict[str, Any], taken: bool) -> None:
+    given = record(1, tags=["odd", "new"], pre="a = 1", post="a = 2")
+    assert MixEntry(path="p", **entry).takes(given) is taken
+    with_action = given.model_copy(update={"metadata": given.metadata.model_copy(update={"action": "{}"})})
+    assert MixEntry(path="p", **{**entry, "with_action": True}).takes(with_action) is (
+        taken or "with_action" in entry
+    )
+
+
+@pytest.mark.parametrize(("n", "held"), [(4_000, 1), (4_001, 0)])
+def test_what_is_tried_elsewhere_is_four_short_texts_of_each_kind(n: int, held: int) -> None:
+    long = "x" * n
+    assert len(held_out([Sibling(pre="a", post=long)], ())) == len(held_out((), [long])) == held
+    changing, staying = [Sibling(pre=f"a{i}", post="b") for i in range(5)], [f"n{i}" for i in range(5)]
+    same = Sibling(pre="s", post="s")
+    found = held_out([changing[0], same, *changing], staying)
+    assert found == (
+        *((f"a{i}", "b") for i in range(4)), ("s", "s"), ("n0", "n0"), ("n1", "n1"), ("n2", "n2"),
+    )  # fmt: skip
 
 
 def test_a_limit_keeps_the_weights(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import re
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -282,6 +284,42 @@ def test_tokens_do_not_depend_on_white_space_around_them(a: str, b: str) -> None
     assert (signatures.tokens(f"  {a}\n\n\t{b} ") == parts).all()
 
 
+def test_the_numbers_of_a_text_are_the_same_on_every_machine_and_in_every_version() -> None:
+    """Saved keys and evaluation indexes hold them."""
+
+    def short(values: Any) -> str:
+        return hashlib.sha256(values.astype(values.dtype.newbyteorder("<")).tobytes()).hexdigest()[:16]
+
+    words = signatures.tokens("a_1 é (")  # words of ASCII and of other bytes, and a sign
+    assert [hex(int(one)) for one in words] == [
+        "0x6a0953bc17c0843d", "0xcfd86bddbfe919f1", "0xfc4ef1bca27d1ed3",
+    ]  # fmt: skip
+    text = "def f(x):\n    return x_1 + 'é\x7f\x00'  # ok\n"  # two controls, which only separate
+    runs = signatures.ngrams(signatures.tokens(text), signatures.SHINGLE)
+    assert (signatures.tokens(text).size, runs.size, hex(int(runs[0]))) == (14, 10, "0x448eaef35714b434")
+    edit = signatures.EditTokens(text, text.replace("+", "-"))
+    code, n_shingles = edit.code_signature()
+    assert (n_shingles, short(code)) == (15, "93b2eb491ed65681")
+    assert short(edit.change_signature()) == "2df50d30121354b1"
+    assert [hex(one) for one in edit.exact_key()] == ["0x35a08ac3073cdd7d", "0x8447656fe987227a"]
+    bands = signatures.bands(np.stack([code, code]))
+    assert (bands.shape, short(bands)) == ((42, 2), "cf48d083b6ebc639")
+
+
+@pytest.mark.parametrize(
+    ("license", "tags", "rank", "expected"),
+    [("mit", [], 0, 0), ("mit", [], 9, 9), ("mit", ["instruction_fallback"], 0, 100), ("unknown", [], 3, 203),
+     ("unknown", ["instruction_fallback"], 1, 301)],
+)  # fmt: skip
+def test_of_copies_a_known_license_counts_before_an_own_instruction_and_that_before_the_source(
+    license: str, tags: list[str], rank: int, expected: int
+) -> None:
+    given = edit("a\n", "b\n", "g")
+    metadata = given.metadata.model_copy(update={"license": license})
+    record = given.model_copy(update={"tags": tags, "metadata": metadata})
+    assert keytable.preference(record, rank) == expected
+
+
 def test_distinct_words_have_distinct_hashes() -> None:
     words = [f"{a}{b}{c}" for a in "abcdefgh_" for b in "0123456789ABCDEF" for c in range(500)]
     hashes = signatures.tokens(" ".join(words))
@@ -326,6 +364,31 @@ def test_overlap_is_found(index: EvaluationIndex, instruction: str, pre: str, ex
         assert found is None
     else:
         assert isinstance(found, Drop) and expected in found.detail and "1_shop" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("n_shared", "n_own", "expected"),
+    [
+        (12, 0, None), (13, 400, Overlap), (19, 400, Overlap), (20, 400, Drop),  # runs of 13, and of 20
+        (13, 9, Overlap), (13, 8, Drop),  # one run of ten, and of nine
+    ],
+)  # fmt: skip
+def test_how_many_tokens_in_a_row_count(
+    n_shared: int, n_own: int, expected: type | None, index: EvaluationIndex
+) -> None:
+    shared = re.findall(r"\w+|[^\w\s]", str(PROBLEM["before"]))[5 : 5 + n_shared]
+    own = [f"own{i}" for i in range(n_own)]
+    found = index.check("Do it", [signatures.tokens(" ".join([*shared, *own]))])
+    assert found is None if expected is None else isinstance(found, expected)
+    if isinstance(found, Overlap):
+        assert found.n_runs == n_shared - 12
+
+
+def test_a_side_of_fewer_than_eight_tokens_may_equal_another(tmp_path: Path, lay: SimpleNamespace) -> None:
+    for text, expected in (("a = b + c + d", None), ("a = b + c + d;", Drop)):
+        built = EvaluationIndex.build([lay.write(tmp_path / "e.jsonl", [{"pre": text, "id": "one"}])])
+        found = built.check("Do it", [signatures.tokens(text)])
+        assert found is None if expected is None else isinstance(found, expected)
 
 
 def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:

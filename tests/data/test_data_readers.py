@@ -377,3 +377,20 @@ def test_the_rows_of_a_json_file(value: Any, rows: list[dict[str, Any]], tmp_pat
     path.write_text(json.dumps(value))
     read = [item.value for piece in readers.pieces(path) for item in readers.items(piece)]
     assert [row for row in read if isinstance(row, dict)] == rows
+
+
+@pytest.mark.parametrize(("n_before", "columns"), [(19, ["a", "b"]), (20, ["a"])])
+def test_the_columns_are_those_of_the_first_twenty_rows(
+    n_before: int, columns: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": 1}\n' * n_before + '{"b": 1}\n')
+    assert files.columns_of(path) == columns
+
+
+def test_at_most_twelve_files_beside_a_missing_one_are_named(tmp_path: Path) -> None:
+    for i in range(13):
+        (tmp_path / f"f{i:02}.jsonl").write_text("")
+    with pytest.raises(UsageError) as caught:
+        files.find([str(tmp_path / "none.jsonl")])
+    assert caught.value.hint.endswith("f10.jsonl, f11.jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from rulewright import cli, jsonl
 from rulewright.data import readers
+from rulewright.data.stats import edit_size, histogram, quantiles
 
 Ingest = Callable[..., int]
 
@@ -88,6 +90,59 @@ def test_an_invalid_record_is_named_and_fails(
     error = capsys.readouterr().err
     assert f"train/commitpackft.jsonl:{n_lines + 1}: " in error and told in error
     assert "SHA-256 differs" in error
+
+
+def test_the_classes_of_edit_size() -> None:
+    counts = Counter(
+        {1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 2, 10: 1, 11: 1, 21: 1, 50: 2, 51: 1, 100: 1, 101: 1, 9_999: 4}
+    )
+    assert histogram(counts) == {
+        "1": 1, "2": 1, "3": 1, "4-5": 2, "6-10": 3, "11-20": 1, "21-50": 3, "51-100": 2, ">100": 5,
+    }  # fmt: skip
+    assert histogram(Counter()) == {}
+
+
+@pytest.mark.parametrize(
+    ("pre", "post", "lines", "hunks"),
+    [
+        ("a\n", "b\n", 1, 1),
+        ("a\nb\n", "b\n", 1, 1),
+        ("b\n", "a\nb\nc\n", 2, 2),
+        ("a\nb\nc\n", "x\ny\nz\nw\n", 4, 1),
+        ("a\nb\nc\nd\n", "x\nb\nc\ny\n", 2, 2),
+        ("a\n", "a", 0, 1),
+    ],
+)
+def test_the_size_of_an_edit(pre: str, post: str, lines: int, hunks: int) -> None:
+    assert edit_size(pre, post) == (lines, hunks)
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"),
+    [
+        (1, (1, 1, 1, 1)),
+        (2, (1, 2, 2, 2)),
+        (10, (5, 9, 10, 10)),
+        (20, (10, 18, 19, 20)),
+        (21, (11, 19, 20, 21)),
+    ],
+)
+def test_quantiles_are_values_that_occur(n: int, expected: tuple[int, ...]) -> None:
+    assert tuple(quantiles(Counter(range(1, n + 1))).values()) == expected
+    assert quantiles(Counter()) == {}
+
+
+@pytest.mark.parametrize(("n", "told"), [(50, 50), (53, 50)])
+def test_of_the_invalid_lines_of_a_file_fifty_are_told(
+    n: int, told: int, processed: Path, tmp_path: Path
+) -> None:
+    path = processed / "train" / "commitpackft.jsonl"
+    path.write_text(path.read_text() + "not json\n" * n)
+    assert stats(processed, tmp_path / "r") == 1
+    found = json.loads((tmp_path / "r" / "summary.json").read_text())
+    assert sum("not_json" in problem for problem in found["problems"]) == told
+    assert (f"… and {n - told} more invalid lines" in found["problems"]) is (n > told)
+    assert found["n_invalid"] == found["total"]["n_invalid"] == n
 
 
 def test_what_straddles_splits_is_a_problem(

@@ -69,6 +69,39 @@ def test_what_is_too_large_gives_none() -> None:
     assert windows.cut(pre, post, "python", max_chars=500) is None
 
 
+TEXT = [f"line {i}\n" for i in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("place", "max_chars", "span"),
+    [(4, 4_000, (2, 8)), (4, 48, (4, 6)), (4, 20, (5, 5)), (0, 4_000, (1, 4)), (8, 4_000, (6, 9))],
+)
+def test_bare_lines_have_three_around_them_or_fewer_where_there_is_no_room(
+    place: int, max_chars: int, span: tuple[int, int]
+) -> None:
+    post = [*TEXT[:place], "other!\n", *TEXT[place + 1 :]]
+    window = windows.cut("".join(TEXT), "".join(post), "other", max_chars)
+    assert window is not None and (window.start_line, window.end_line, window.kind) == (*span, "lines")
+    assert window.pre == "".join(TEXT[span[0] - 1 : span[1]])
+
+
+@pytest.mark.parametrize(("pad", "kind"), [(9, "statements"), (8, "lines")])
+def test_statements_of_fewer_than_forty_characters_are_no_window(pad: int, kind: str) -> None:
+    """The statement alone would be one; the lines around it are taken instead."""
+    pre = "\n".join(
+        ["import os", "", f"VALUE_OF_THE_LIMIT_TO_USE = {'1' * pad}0 ", "", "import re", "", "a = 1"]
+    )
+    assert len(pre.split("\n")[2]) + 1 == (40 if kind == "statements" else 39)
+    window = windows.cut(pre + "\n", pre.replace("0 ", "2 ") + "\n", "python")
+    assert window is not None and window.kind == kind
+
+
+@pytest.mark.parametrize(("n", "found"), [(4_000, True), (4_001, False)])
+def test_a_window_has_at_most_4000_characters_on_each_side(n: int, found: bool) -> None:
+    for pre, post in (("a" * n, "b"), ("b", "a" * n)):
+        assert (windows.cut(pre, post, "other") is not None) is found
+
+
 JAVA = "class A {\n  int a() {\n    return 1;\n  }\n\n  int b() { return 2; }\n}\n" * 2
 GO = "package p\n\nfunc a() int {\n\treturn 1\n}\n\nfunc b() {}\n"
 RUST = "struct A;\nimpl A {\n    fn a() -> i32 {\n        let v = 1;\n        v\n    }\n}\n"
