@@ -14,7 +14,7 @@ from rulewright.actions.codec import MAX_RESPONSE_CHARS, parse_response
 from rulewright.actions.rule_file import read_rule_file
 from rulewright.actions.suggest import did_you_mean, quoted
 from rulewright.actions.words import describe_rule
-from rulewright.engine.applier import GROWTH
+from rulewright.engine.applier import GROWTH, MIN_CAP_CHARS
 from rulewright.engine.checks import wrong
 from rulewright.verdict import Verdict
 
@@ -34,7 +34,7 @@ def test_the_docs_give_the_bounds(root: Path) -> None:
     assert found is not None
     documented = [int(number.replace(",", "")) for number in found.groups()]
     ours = [rule_text.MAX_CHARS, rule_text.MAX_DEPTH, rule_text.MAX_NODES, rule_text.MAX_RULES, GROWTH]
-    assert ours == documented
+    assert ours == documented and MIN_CAP_CHARS == 4_000_000
     assert "1 million characters for an answer" in text and MAX_RESPONSE_CHARS == 1_000_000
     assert f"at most {MAX_ID_CHARS} characters" in text
 

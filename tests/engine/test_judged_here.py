@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined, read_rule_file
 from rulewright.codemod.work import JudgeOptions, work_on
 from rulewright.engine import Engine, Request, here
@@ -28,16 +30,16 @@ LEFT = {
     "long": f"rule: {{any: [{', '.join(f'{{pattern: foo{n}($A)}}' for n in range(99))}]{FIX}",
 }
 TAKEN = {
-    "plain": (PLAIN, here.PLAIN_CHARS),
-    "either": (f"rule: {{any: [{FOO}}}, {{pattern: $A.foo()}}]{FIX}", here.PLAIN_CHARS),
-    "constraint": (f"constraints: {{A: {{not: {{regex: ^b}}}}}}\nrule: {FOO}{FIX}", here.PLAIN_CHARS),
-    "a relation": (f"rule: {FOO}, inside: {{kind: block, stopBy: end}}{FIX}", here.RELATED_CHARS),
+    "plain": (PLAIN, 500_000),
+    "either": (f"rule: {{any: [{FOO}}}, {{pattern: $A.foo()}}]{FIX}", 500_000),
+    "constraint": (f"constraints: {{A: {{not: {{regex: ^b}}}}}}\nrule: {FOO}{FIX}", 500_000),
+    "a relation": (f"rule: {FOO}, inside: {{kind: block, stopBy: end}}{FIX}", 50_000),
     "an expansion": (
         "rule: {pattern: $A, kind: integer}\nfix: {template: '', expandEnd: {regex: ','}}",
-        here.RELATED_CHARS,
+        50_000,
     ),
-    "twice": ("rule: {pattern: $A == $A}\nfix: 'True'", here.REPEATED_CHARS),
-    "in two patterns": (f"rule: {FOO}, not: {{pattern: foo($A.x)}}{FIX}", here.REPEATED_CHARS),
+    "twice": ("rule: {pattern: $A == $A}\nfix: 'True'", 10_000),
+    "in two patterns": (f"rule: {FOO}, not: {{pattern: foo($A.x)}}{FIX}", 10_000),
 }
 
 
@@ -56,6 +58,13 @@ def test_a_rule_that_may_take_long_is_left_to_a_worker(name: str) -> None:
 def test_a_rule_of_plain_parts_is_taken_up_to_a_size(name: str) -> None:
     rule, chars = TAKEN[name]
     assert here.most_chars(document(rule).action) == (chars,)
+
+
+@pytest.mark.parametrize(("chars", "most"), [(2_000, 500_000), (2_001, 0)])
+def test_a_rule_is_taken_up_to_2000_characters_of_json(chars: int, most: int) -> None:
+    rule = {"rule": {"pattern": "foo($A)"}, "fix": ""}
+    rule["fix"] = "x" * (chars - len(json.dumps(rule)))
+    assert here.most_chars(Action("python", (rule,))) == (most,)
 
 
 @pytest.mark.parametrize("rule", [*LEFT.values(), *(rule for rule, _ in TAKEN.values())])

@@ -53,6 +53,13 @@ def test_what_stands_beyond_the_end_of_a_list_is_lost(
     assert lost in outcome.detail
 
 
+@pytest.mark.parametrize(("n", "lost"), [(24, False), (25, True)])
+def test_what_so_many_nameless_variables_hold_is_meant_to_go(n: int, lost: bool) -> None:
+    rule = action("python", {"pattern": f"f({', '.join(['$_'] * n)})"}, "g()")
+    outcome = judge(rule, f"f({', '.join(f'a{i}' for i in range(n))})\n")
+    assert (Verdict.LOSSY in outcome.flags) is lost, outcome
+
+
 @pytest.mark.parametrize("wrap", [lambda rule: rule, lambda rule: {"all": [rule]}])
 def test_a_word_of_another_alternative_is_no_leave_to_drop_it(wrap: Any) -> None:
     either = {"any": [{"pattern": "function $F() { $$$B }"}, {"pattern": "async function $F() { $$$B }"}]}

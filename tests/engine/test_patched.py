@@ -114,6 +114,22 @@ def drawn(language: Language, seed: int) -> tuple[Action, str]:
     return Action(language, tuple(rules)), code
 
 
+@pytest.mark.parametrize(
+    ("names", "chars", "pays"),
+    [
+        ("ab", 2_000, True), ("ab", 1_999, False), ("abc", 1_999, False), ("abcd", 1_999, True),
+        ("a", 9_000, False), ("ax", 9_000, False), ("abx", 9_000, True), ("abcx", 1_999, False),
+        ("ab?", 9_000, False),
+    ],
+)  # fmt: skip
+def test_it_pays_for_several_rules_that_may_match(names: str, chars: int, pays: bool) -> None:
+    """Two in a long text, four in a short one; `x` is not in it, and `?` is no rule."""
+    code = "a(1)\nb(1)\nc(1)\nd(1)\n".ljust(chars, "#")
+    rules = tuple(rename(name, "fresh") if name != "?" else {"rule": {"kind": "no_kind"}} for name in names)
+    assert patched.pays(Action("python", rules), code) is pays
+    assert not patched.pays(Action("other", rules), code)
+
+
 @pytest.mark.parametrize("language", OWN)
 def test_many_rules_come_to_what_they_come_to_on_whole_texts(language: Language) -> None:
     n_told = n_changed = 0

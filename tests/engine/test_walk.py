@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.actions.rule_file import Document, read_rule_file
-from rulewright.engine import cli, walk
+from rulewright.engine import by_words, cli, walk
 from rulewright.errors import RulewrightError, UsageError
 
 PYTHON = "id: p\nlanguage: Python\nrule: {pattern: old($A)}\nfix: new($A)\n"
@@ -294,6 +294,39 @@ def test_words_that_are_common_and_seldom_match_leave_it_to_the_scan(here: Path)
     put(here, *(f"a/{n}.py" for n in range(40)), text="old(1)\n")
     found = walk.find([Path("a")], documents(PYTHON), judged=True)
     assert all(one.may_match for one in found.files)
+
+
+@pytest.mark.parametrize(
+    ("n_words", "n_matches", "n_others", "listed"),
+    [
+        (32, 0, 0, True), (33, 0, 0, False),  # so few are judged whatever they hold
+        (50, 0, 150, True), (51, 0, 149, False),  # a quarter of the files
+        (30, 10, 0, True), (31, 9, 0, False),  # a quarter of those that hold the words match
+    ],
+)  # fmt: skip
+def test_words_list_the_files_where_they_are_rare_or_tell_enough(
+    here: Path, n_words: int, n_matches: int, n_others: int, listed: bool
+) -> None:
+    put(here, *(f"a/w{n:03}.py" for n in range(n_words)), text="older = old\n")
+    put(here, *(f"a/x{n:03}.py" for n in range(n_matches)), text="old(1)\n")
+    put(here, *(f"a/y{n:03}.py" for n in range(n_others)), text="fresh(1)\n")
+    found = by_words.listing([Path("a")], [("python", {"rule": {"pattern": "old($A)"}})])
+    assert (found is not None) is listed
+    assert found is None or len(found.matched) == n_words + n_matches
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "n_lines", "taken"),
+    [(3_000_001, 200_001, False), (3_000_000, 200_001, True), (3_000_001, 200_000, True)],
+)
+def test_files_too_large_for_ast_grep_are_named_without_being_parsed(
+    here: Path, n_bytes: int, n_lines: int, taken: bool
+) -> None:
+    text = "old(1)\n" + "\n" * (n_lines - 1)
+    put(here, "a/x.py", text=text + "#" * (n_bytes - len(text)))
+    found = by_words.listing([Path("a")], [("python", {"rule": {"pattern": "old($A)"}})])
+    assert found is not None
+    assert (found.skipped, len(found.matched)) == ({} if taken else {Path("a/x.py"): "fileTooLarge"}, taken)
 
 
 @pytest.mark.parametrize("key", ["languageGlobs: {python: ['*.pyx']}", "ruleDirs: []", "ruleDirs: ["])
