@@ -55,7 +55,10 @@ ROOMS = {
         ("engine/*.py", "actions/*.py", "difftext.py"),
         ("tests/engine", "tests/actions", "tests/mining/test_diffs.py", "tests/test_doctests.py"),
     ),
-    "data": Room(("data/*.py",), ("tests/data", "tests/test_doctests.py")),
+    "data": Room(
+        ("data/*.py",),
+        ("tests/data", "tests/engine/test_apply_verify_commands.py", "tests/test_doctests.py"),
+    ),
     "mining": Room(("mining/**/*.py", "grammars.py"), ("tests/mining", "tests/test_doctests.py")),
     "rewards": Room(
         ("srl/change.py", "srl/rule_tree.py", "srl/similarity.py", "srl/reward_srl.py", "srl/literalness.py",

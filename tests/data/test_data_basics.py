@@ -27,7 +27,7 @@ from rulewright.data import (
     write_dataset,
 )
 from rulewright.data.drafts import Drop
-from rulewright.data.mix import MixEntry, mix, resolve
+from rulewright.data.mix import MixEntry, Policy, mix, resolve
 from rulewright.data.schemas import Sibling, held_out
 from rulewright.data.splits import draw_each
 from rulewright.errors import ConfigError, RulewrightError, UsageError
@@ -303,6 +303,48 @@ def test_what_an_entry_takes(entry: dict[str, Any], taken: bool) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sizes", "weights", "policy", "limit", "wanted"),
+    [
+        ((60, 30), (1, 1), "all", None, [60, 30]), ((60, 30), (1, 1), "all", 10, [7, 3]),
+        ((9, 9, 9), (1, 1, 1), "undersample", 10, [4, 3, 3]),
+        ((9, 9, 9), (1, 1, 1), "undersample", None, [9, 9, 9]),
+        ((40, 10), (0.6, 0.4), "undersample", None, [15, 10]),
+        ((40, 10), (0.6, 0.4), "undersample", 26, [15, 10]),
+        ((40, 10), (0.6, 0.4), "undersample", 24, [14, 10]),
+        ((12, 10), (0.6, 0.4), "repeat", None, [15, 10]),
+    ],
+)  # fmt: skip
+def test_how_many_records_each_entry_gives(
+    sizes: tuple[int, ...], weights: tuple[float, ...], policy: Policy, limit: int | None,
+    wanted: list[int], tmp_path: Path,
+) -> None:  # fmt: skip
+    entries = [MixEntry(path=p, weight=w) for p, w in zip(sources(tmp_path, *sizes), weights, strict=True)]
+    made = mix(entries, policy=policy, limit=limit)
+    assert [part.n for part in made.contributions] == wanted
+    assert [part.n_available for part in made.contributions] == list(sizes)
+    assert [part.n_repeated for part in made.contributions] == [
+        max(0, n - size) for n, size in zip(wanted, sizes, strict=True)
+    ]
+    assert sum(part.rate for part in made.contributions) == pytest.approx(1)
+    assert made.contributions[0].wanted_rate == pytest.approx(weights[0] / sum(weights))
+    assert made.contributions[0].rate == pytest.approx(wanted[0] / sum(wanted))
+
+
+@pytest.mark.parametrize(
+    ("field", "least"), [("id", 8), ("source", 1), ("license", 1), ("group", 1), ("instruction", 1)]
+)
+def test_the_least_that_a_record_says(field: str, least: int) -> None:
+    def with_length(n: int) -> dict[str, Any]:
+        value = json.loads(record(1).to_json())
+        (value if field in value else value["metadata"])[field] = "x" * n
+        return dict(value)
+
+    NormalizedRecord.model_validate(with_length(least))
+    with pytest.raises(ValueError, match=field):
+        NormalizedRecord.model_validate(with_length(least - 1))
+
+
 @pytest.mark.parametrize(("n", "held"), [(4_000, 1), (4_001, 0)])
 def test_what_is_tried_elsewhere_is_four_short_texts_of_each_kind(n: int, held: int) -> None:
     long = "x" * n
@@ -326,6 +368,25 @@ def test_a_missing_source_is_named_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such data file") as caught:
         mix([MixEntry(path=str(tmp_path / "none.jsonl"))])
     assert "s0.jsonl" in caught.value.hint
+
+
+def test_where_a_relative_path_was_looked_for_is_told_and_what_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as relative:
+        resolve("none.jsonl")
+    assert relative.value.message == f"none.jsonl: no such data file (looked for in {tmp_path})"
+    assert relative.value.hint.startswith("write it first (`rulewright ingest`")
+    for i in range(6):
+        (tmp_path / f"s{i}.jsonl").write_text("")
+    with pytest.raises(UsageError) as absolute:
+        resolve(str(tmp_path / "none.jsonl"), "run it")
+    assert absolute.value.message == f"{tmp_path}/none.jsonl: no such data file"
+    assert absolute.value.hint == f"there are: {', '.join(f'{tmp_path}/s{i}.jsonl' for i in range(5))}"
+    with pytest.raises(UsageError, match="no such data file") as elsewhere:
+        resolve(str(tmp_path / "gone" / "none.jsonl"), "run it")
+    assert elsewhere.value.hint == "run it"
 
 
 def test_a_mix_refuses_evaluation_sets_for_training(tmp_path: Path) -> None:

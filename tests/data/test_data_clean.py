@@ -16,6 +16,7 @@ from rulewright.data.clean import (
     error_rate,
 )
 from rulewright.data.drafts import Draft, Drop
+from rulewright.data.schemas import NormalizedRecord
 from rulewright.data.settings import IngestConfig
 from rulewright.languages import Language
 
@@ -91,6 +92,34 @@ def test_one_side_may_lie_in_errors_up_to_a_fifth(n_around: int, dropped: bool) 
     around = "a" * (n_around - 1) + "\n"
     found = clean(replace(DRAFT, pre=around + "? ? ? ? ?", post=around + "?)?)"), CONFIG)
     assert isinstance(found, Drop) is dropped
+
+
+def test_what_is_said_of_the_code_is_kept_and_left_out_where_nothing_is_said() -> None:
+    bare = clean(replace(DRAFT, group=""), CONFIG)
+    told = clean(
+        replace(DRAFT, repo="a/b", path="c.py", commits=("d", "e"), tags=("z", "y"), extra={"tests": "t"}),
+        CONFIG,
+    )
+    assert isinstance(bare, NormalizedRecord) and isinstance(told, NormalizedRecord)
+    one, other = bare.metadata, told.metadata
+    assert (one.group, one.repo, one.path, one.commit, one.tests) == (one.id, None, None, None, None)
+    assert (other.group, other.repo, other.path, other.commit, other.tests) == (
+        "g",
+        "a/b",
+        "c.py",
+        "d,e",
+        "t",
+    )
+    assert (one.source, one.license, bare.tags, told.tags) == ("made", "mit", [], ["y", "z"])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(" Compare\twith  None \n", "Compare with None"), ("\n One\r\n  two \n", "One\n  two")],
+)
+def test_an_instruction_of_one_line_has_single_blanks(given: str, kept: str) -> None:
+    record = clean(replace(DRAFT, instruction=given), CONFIG)
+    assert isinstance(record, NormalizedRecord) and record.instruction == kept
 
 
 def test_a_drop_tells_where_and_what() -> None:

@@ -320,6 +320,12 @@ def test_of_copies_a_known_license_counts_before_an_own_instruction_and_that_bef
     assert keytable.preference(record, rank) == expected
 
 
+@given(st.lists(st.integers(0, 5), max_size=6))
+def test_distinct_values_are_those_that_numpy_gives(values: list[int]) -> None:
+    given = np.array(values, dtype=np.uint64)
+    assert signatures.unique(given).tolist() == np.unique(given).tolist()
+
+
 def test_distinct_words_have_distinct_hashes() -> None:
     words = [f"{a}{b}{c}" for a in "abcdefgh_" for b in "0123456789ABCDEF" for c in range(500)]
     hashes = signatures.tokens(" ".join(words))
@@ -389,6 +395,25 @@ def test_a_side_of_fewer_than_eight_tokens_may_equal_another(tmp_path: Path, lay
         built = EvaluationIndex.build([lay.write(tmp_path / "e.jsonl", [{"pre": text, "id": "one"}])])
         found = built.check("Do it", [signatures.tokens(text)])
         assert found is None if expected is None else isinstance(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ({"metadata": {"problem_name": "p", "id": "m"}, "full_name": "f", "id": "i"}, "eval:p"),
+        ({"metadata": {"id": "m"}, "full_name": "f", "id": "i"}, "eval:f"),
+        ({"metadata": {"id": "m"}, "id": "i"}, "eval:i"),
+        ({"metadata": {"id": "m"}}, "eval:m"),
+        ({"metadata": "m"}, "eval.jsonl:1"),
+    ],
+)
+def test_a_problem_is_named_by_the_first_name_that_it_has(
+    row: dict[str, Any], name: str, tmp_path: Path, lay: SimpleNamespace
+) -> None:
+    rows: list[Any] = []
+    built = EvaluationIndex.build([lay.write(tmp_path / "eval.jsonl", [{"pre": "a", **row}])], rows.append)
+    assert [one.removeprefix(f"{tmp_path}/") for one in built.names] == [name]
+    assert rows == [{"pre": "a", **row}]
 
 
 def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rulewright import cli, jsonl
-from rulewright.data import readers
+from rulewright.data import NormalizedRecord, readers, record_id, write_dataset
+from rulewright.data.stats import collect as stats_of
 from rulewright.data.stats import edit_size, histogram, quantiles
 
 Ingest = Callable[..., int]
@@ -39,6 +41,43 @@ def test_the_figures(processed: Path, tmp_path: Path) -> None:
     assert source["n_groups"] == 100 and source["metadata"]["rows_in"] == 100
     size = sum(p.stat().st_size for p in processed.glob("*/commitpackft.jsonl") if "rejects" not in str(p))
     assert source["n_bytes"] == size
+
+
+def edit(pre: str, post: str, group: str, **more: Any) -> NormalizedRecord:
+    metadata = {"id": record_id("do it", pre, post, "python"), "source": "mined_x", "group": group}
+    known = {"license": "mit", **more.pop("metadata", {})}
+    value = {"instruction": "do it", "pre": pre, "post": post, "language": "python", **more}
+    return NormalizedRecord.model_validate({**value, "metadata": {**metadata, **known}})
+
+
+def test_each_figure_of_three_edits(tmp_path: Path) -> None:
+    edits = [
+        edit("a = 1\n", "a = 2\n", "g1", tags=["new", "odd"], metadata={"commit": "c1,c2", "action": "{}"}),
+        edit("a\nb\nc\n", "x\nb\ny\nz\n", "g1", tags=["odd"], language="go",
+             metadata={"repo": "r", "path": "p"}),
+        edit("q = 1\n" * 33 + "r\n", "q = 1\n" * 33 + "s\n", "g2",
+             metadata={"commit": "c2", "license": "bsd"}),
+    ]  # fmt: skip
+    write_dataset(
+        edits, tmp_path, "mined_x", dropped={"bad": 4},
+        split=lambda one: "dev" if one.metadata.group == "g2" else "train",
+    )  # fmt: skip
+    found = stats_of(tmp_path)
+    n_bytes = sum(path.stat().st_size for path in tmp_path.glob("*/*.jsonl"))
+    assert 500 < n_bytes < 1_500, "a millionth of a gigabyte, rounded"
+    assert found["total"] == {
+        "n_records": 3, "n_invalid": 0, "n_groups": 2, "n_bytes": n_bytes, "gigabytes": 1e-06,
+        "n_tokens": 8 + 9 + 202, "per_split": {"train": 2, "dev": 1, "test": 0},
+        "languages": {"python": 2, "go": 1}, "licenses": {"mit": 2, "bsd": 1}, "tags": {"odd": 2, "new": 1},
+        "changed_lines": {"median": 1, "p90": 3, "p95": 3, "max": 3},
+        "changed_lines_histogram": {"1": 2, "3": 1},
+        "hunks": {"median": 1, "p90": 2, "p95": 2, "max": 2}, "one_hunk_rate": 0.6667,
+        "pre_chars": {"median": 0, "p90": 200, "p95": 200, "max": 200},
+        "optional_fields": {"commit": 2, "repo": 1, "path": 1, "tests": 0, "action": 1, "provenance": 0},
+    }  # fmt: skip
+    assert found["mined"] == {"x": {"n_considered": 7, "n_expressible": 3, "rate": 0.4286}}
+    assert found["problems"] == ["1 commits are in both train and dev"]
+    assert [found["splits"][split]["n_records"] for split in ("train", "dev", "test")] == [2, 1, 0]
 
 
 def test_the_report_is_the_same_again_and_holds_what_the_plan_asks(processed: Path, tmp_path: Path) -> None:

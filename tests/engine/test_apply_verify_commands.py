@@ -137,6 +137,9 @@ def test_verify_says_a_verdict_a_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert lines[-1] == {
         "summary": {"ok": 3, "no action": 1, "rejected step": 1}, "checked": 3, "failed": 0,
     }  # fmt: skip
+    for limit, counted in (("4", {"ok": 3, "no action": 1}), ("1", {"ok": 1})):
+        assert cli.main(["verify", str(path), "--json", "--failures-only", "--limit", limit]) == 0
+        assert json.loads(capsys.readouterr().out)["summary"] == counted
     with path.open("a") as stream:
         stream.write(
             json.dumps({**record, "post": "x\n", "metadata": {**meta, "action": ACTION}}) + "\nnot json\n"
