@@ -17,9 +17,9 @@ from rulewright.commands.results import trained
 from rulewright.errors import UsageError
 from rulewright.runs import RunDir
 from rulewright.srl.sampling import SamplingConfig
-from rulewright.training import environment
+from rulewright.training import environment, policy
 from rulewright.training.policy import run_policy
-from rulewright.training.policy_config import Keep, Tasks
+from rulewright.training.policy_config import Keep, PolicyConfig, Tasks
 
 pytest.importorskip("trl")
 
@@ -67,6 +67,17 @@ def test_a_run_learns_and_leaves_its_files(start: dict[str, Any], tmp_path: Path
     assert (config.reports / "curves.png").stat().st_size > 10_000
     with pytest.raises(UsageError, match="contains a finished run"):
         run_policy(config, Tasks(ByRule(12, capitals), ByRule(4, capitals), "capitals"))
+
+
+def test_a_run_reads_what_it_takes(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that nothing reads would be accepted without effect."""
+    from tests import reading
+
+    monkeypatch.setattr(policy, "GRPOConfig", reading.ReadingGrpo)
+    reading.READ.clear()
+    config = settings(checkpoint, tmp_path, trainer={"max_steps": 2})
+    run_policy(config, Tasks(ByRule(12, letters), ByRule(4, letters), "letters"))
+    assert reading.never_read("GRPOConfig", PolicyConfig.owned) == set()
 
 
 @pytest.mark.parametrize("n_tasks", [12, 6, 4], ids=["first pass", "a later pass", "between two passes"])

@@ -451,6 +451,33 @@ def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
         assert again["dev_loss"] == result["dev_loss"]
 
 
+def test_what_chooses_the_weights_is_part_of_the_run(
+    data: Callable[[str], str], records: list[Any], tmp_path: Path
+) -> None:
+    """Held-out records where they choose the step, and the model that it starts from."""
+    short = {"trainer": {**TRAINER, "max_steps": 2, "save_steps": 1}, "eval_every_steps": 1}
+    _train(_config(data, tmp_path / "base", **{**short, "dev": [], "eval_every_steps": 0}))
+    onwards = {**short, "tiny": None, "model": str(tmp_path / "base"), "resume": True}
+    best, last = (
+        _config(data, tmp_path / keep, **onwards, keep=keep, lora=LoraConfig(r=2))
+        for keep in ("best_loss", "last")
+    )
+    before = {config.keep: _train(config) for config in (best, last)}
+    Path(data("dev")).write_text("".join(record.to_json() + "\n" for record in records[:8]), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"these inputs have changed: \S*dev\.jsonl"):
+        _train(best)
+    assert _train(last) == before["last"]
+    # Killed before it was evaluated, it is evaluated on the records as they are now.
+    (last.out / "run/result.json").unlink()
+    assert _train(last)["dev_loss"] != before["last"]["dev_loss"]
+    weights = tmp_path / "base/model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-9] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(UsageError, match=rf"these inputs have changed: {tmp_path}/base\n"):
+        _train(last)
+
+
 @pytest.mark.parametrize("adapters", [False, True])
 def test_a_run_that_is_over_takes_no_step_more(
     data: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapters: bool

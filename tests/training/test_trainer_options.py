@@ -39,7 +39,9 @@ def test_trl_takes_every_default_of_its_own(trl_class: TrlClass) -> None:
         if field.init and isinstance(field.default, int | float | str | None)
     }
     assert len(defaults) > 100
-    assert problems(defaults, trl_class) == []
+    assert [
+        found for found in problems(defaults, trl_class) if "has no effect without" not in found.what
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,76 @@ def test_without_trl_types_are_checked_and_names_are_not(monkeypatch: pytest.Mon
         assert problems({"some_option": "two"}, "SFTConfig") == []
     finally:
         options.known_options.cache_clear()
+
+
+@pytest.mark.parametrize("trl_class", CLASSES)
+def test_what_options_work_with_only_is_of_trl(trl_class: TrlClass) -> None:
+    pytest.importorskip("trl")
+    listed = {key for *_, keys in options.ONLY_WITH[trl_class] for key in keys.split()}
+    assert listed <= names(trl_class)
+
+
+@pytest.mark.parametrize(
+    ("config_class", "given", "said"),
+    [
+        (SrlConfig, {"vllm_server_port": 1}, "without use_vllm: true and vllm_mode: server"),
+        (
+            SrlConfig,
+            {"use_vllm": True, "vllm_server_port": 1},
+            "without use_vllm: true and vllm_mode: server",
+        ),
+        (GrpoConfig, {"vllm_gpu_memory_utilization": 0.5}, "without use_vllm: true and vllm_mode: colocate"),
+        (GrpoConfig, {"vllm_importance_sampling_clip_max": 2.0}, "weighs the rollouts of a server"),
+        (SrlConfig, {"use_bias_correction_kl": True, "beta": 0.0}, "without beta: a number above 0"),
+        (SrlConfig, {"loss_type": "cispo", "delta": 2.0}, "without loss_type: one that clips on both sides"),
+        (SrlConfig, {"entropy_target": 0.5}, "without use_adaptive_entropy: true"),
+        (SftConfig, {"packing_strategy": "wrapped"}, "without packing: true"),
+        (SftConfig, {"loss_type": "dft", "label_smoothing_factor": 0.1}, "without loss_type: nll"),
+        (SftConfig, {"hub_model_id": "a/b"}, "without push_to_hub: true"),
+    ],
+)
+def test_an_option_without_what_it_works_with(config_class: Any, given: dict[str, Any], said: str) -> None:
+    """TRL took these, and did nothing."""
+    pytest.importorskip("trl")
+    with pytest.raises(ConfigError) as caught:
+        config_class(trainer=given).trl_options()
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("config_class", "given"),
+    [
+        (SrlConfig, {"use_vllm": True, "vllm_gpu_memory_utilization": 0.5}),
+        (SrlConfig, {"use_vllm": True, "vllm_mode": "server", "vllm_server_port": 1}),
+        (SrlConfig, {"loss_type": "sapo", "sapo_temperature_pos": 1.0}),
+        (SrlConfig, {"loss_type": "cispo", "epsilon_high": 5.0}),
+        (SftConfig, {"packing": True, "packing_strategy": "wrapped", "eval_packing": False}),
+    ],
+)
+def test_an_option_with_what_it_works_with(config_class: Any, given: dict[str, Any]) -> None:
+    assert config_class(trainer=given).trl_options() == given
+
+
+def test_an_sft_run_reads_what_it_takes(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option that nothing reads would be accepted without effect."""
+    trl = pytest.importorskip("trl")
+    from tests import reading
+
+    from rulewright.data.mix import MixEntry
+    from rulewright.training import sft
+    from rulewright.training.config import TinyConfig
+
+    monkeypatch.setattr(trl, "SFTConfig", reading.ReadingSft)
+    reading.READ.clear()
+    sft.train(
+        SftConfig(
+            tiny=TinyConfig(vocab_size=320, hidden_size=16, n_layers=1, n_heads=2, mlp_size=32, n_texts=100),
+            mix=[MixEntry(path=data("train"))], dev=[MixEntry(path=data("dev"))], max_length_tokens=256,
+            eval_limit=2, eval_every_steps=1, eval_max_new_tokens=4, keep="best_loss", out=tmp_path / "out",
+            trainer={"max_steps": 2, "per_device_train_batch_size": 2},
+        )
+    )  # fmt: skip
+    assert reading.never_read("SFTConfig", SftConfig.owned) == set()
 
 
 @pytest.mark.parametrize("config_class", [SftConfig, SrlConfig, GrpoConfig])

@@ -12,6 +12,7 @@ import pytest
 from rulewright.config import read_file
 from rulewright.data.mix import MixEntry
 from rulewright.errors import ConfigError
+from rulewright.srl.train_srl import SrlConfig
 from rulewright.training.config import SftConfig, TinyConfig, TrainConfig, check, style_of
 from rulewright.training.policy_config import PolicyConfig
 
@@ -97,6 +98,13 @@ def test_where_evaluations_choose_the_step_theirs_may_not_differ() -> None:
     assert last("eval_every_steps") and last("eval_limit") and last("trainer.report_to")
     assert not best("eval_every_steps") and not best("eval_limit") and best("trainer.report_to")
     assert not last("trainer.learning_rate") and not last("keep")
+    for name in ("dev", "trainer.per_device_eval_batch_size", "trainer.eval_packing", "trainer.eval_delay"):
+        assert last(name) and not best(name)
+
+
+def test_a_server_may_be_elsewhere_when_a_run_goes_on() -> None:
+    config = SrlConfig()
+    assert config.is_free("server.base_url") and not config.is_free("rollouts")
 
 
 def test_the_dev_set_of_grpo_is_the_same_for_every_seed(

@@ -123,6 +123,10 @@ class Mix:
     def __len__(self) -> int:
         return sum(part.n for part in self.contributions)
 
+    def files(self) -> list[str]:
+        """The files of all entries."""
+        return [name for part in self.contributions for name in part.files]
+
     def __iter__(self) -> Iterator[NormalizedRecord]:
         streams = [[path.open("rb") for path in part.files] for part in self._parts]
         # Parts are interleaved at random, records shuffled within theirs.

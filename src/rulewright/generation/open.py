@@ -233,12 +233,7 @@ def resolve_thinking(model: str, wanted: bool | None) -> bool | None:
 
 
 def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
-    """The facts that identify the model in a run's files: location, digest, style, task.
-
-    The digest covers names, sizes and small files whole, and 64 KiB at each end and in the
-    middle of large ones: enough to see that a checkpoint was trained again. An adapter's
-    covers its base as well.
-    """
+    """The facts that identify the model in a run's files: location, digest, style, task."""
     if spec.is_endpoint:
         return {
             "model": spec.model,
@@ -249,14 +244,19 @@ def checkpoint_facts(spec: GeneratorConfig) -> dict[str, Any]:
     note = checkpoint_note(spec.model)
     return {
         "model": spec.model,
-        "digest": _folder_digest(Path(spec.model)),
+        "digest": model_digest(Path(spec.model)),
         "style": resolve_style(spec),
         "thinking": note.get("thinking") if spec.thinking is None else spec.thinking,
         "task": note.get("task"),
     }
 
 
-def _folder_digest(folder: Path) -> str | None:
+def model_digest(folder: Path) -> str | None:
+    """What tells whether a checkpoint was trained again; `None` for a name of the hub.
+
+    It covers names, sizes and small files whole, and 64 KiB at each end and in the middle of large ones.
+    An adapter's covers its base as well.
+    """
     if folder.is_file():
         return file_sha256(folder)[:16]
     if not folder.is_dir():
@@ -264,7 +264,7 @@ def _folder_digest(folder: Path) -> str | None:
     digest = hashlib.sha256()
     base = adapter_base(str(folder))
     if base is not None:
-        digest.update(f"base:{_folder_digest(Path(base)) or base}:".encode())
+        digest.update(f"base:{model_digest(Path(base)) or base}:".encode())
     for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in {".md", ".log"}):
         size = path.stat().st_size
         digest.update(f"{path.name}:{size}:".encode())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from rulewright import console, folders
 from rulewright.data.mix import Mix, mix
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.digests import text_sha256
 from rulewright.engine import check_version
 from rulewright.errors import ConfigError, first_line
 from rulewright.evaluation.measures import OF_TASK
@@ -56,6 +57,8 @@ class PreparedData(NamedTuple):
     train: Mix
     dev: list[NormalizedRecord]
     """The held-out records that will be answered."""
+    dev_files: list[str]
+    """Where they are from."""
 
     def form(self, config: SftConfig) -> Form:
         return Form(config.task, self.style, config.think)
@@ -66,14 +69,16 @@ def prepare(config: SftConfig) -> PreparedData:
     noted = checkpoint_note(config.model).get("prompt_style") if config.model else None
     train = mix(config.mix, config.seed, config.limit or None, config.mix_policy)
     dev: list[NormalizedRecord] = []
+    dev_files: list[str] = []
     if config.dev and config.eval_limit:
         if config.task == "action":
             check_version()  # held-out answers are judged by it
         held_out = mix(config.dev, config.seed, None, "undersample", training=False)
+        dev_files = held_out.files()
         # The same records for every seed of the run: seeds are to be comparable.
         dev = sorted(held_out, key=lambda record: record.metadata.id)[: config.eval_limit]
     thinking = resolve_thinking(config.model, config.thinking) if config.model else config.thinking
-    return PreparedData(style_of(config, noted), thinking, train, dev)
+    return PreparedData(style_of(config, noted), thinking, train, dev, dev_files)
 
 
 def arguments(config: SftConfig, run: RunDir, has_dev: bool) -> SFTConfig:
@@ -221,8 +226,8 @@ def tokens(config: SftConfig, prepared: PreparedData, made: Any, run: RunDir) ->
 
 
 def dev_name(prepared: PreparedData) -> str:
-    """The file of the held-out rows: another start may ask for more or fewer of them."""
-    return f"dev-{len(prepared.dev)}"
+    """The file of the held-out rows: another start may ask for others."""
+    return "dev-" + text_sha256("\n".join(record.to_json() for record in prepared.dev))[:12]
 
 
 def rows(run: RunDir, name: str) -> Any:

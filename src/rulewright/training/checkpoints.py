@@ -132,6 +132,8 @@ def forget_after(path: Path, step: int) -> None:
 def clear(out: Path, published: bool = True) -> None:
     """Remove an earlier run's training state, and the checkpoint that it published; foreign files stay."""
     run = out / "run"
+    for mark in run.glob(f"checkpoints/*/{COMPLETE}"):
+        mark.unlink()  # first: what is half removed is not whole
     for folder in (run / "checkpoints", run / "tokens", run / "tokenizer", *run.glob("best[-.]*")):
         shutil.rmtree(folder, ignore_errors=True)
     (run / "dev.jsonl").unlink(missing_ok=True)
@@ -141,26 +143,38 @@ def clear(out: Path, published: bool = True) -> None:
 
 
 def _published(out: Path) -> list[Path]:
-    """The files of the checkpoint that a run has put into a folder."""
+    """The files of the checkpoint that a run has put into a folder, the note that tells so last."""
     if not (out / NOTE_FILE).exists():
         return []
     patterns = ("*.safetensors", "*.json", "README.md", "chat_template.jinja")
-    return [path for pattern in patterns for path in out.glob(pattern)]
+    found = [path for pattern in patterns for path in out.glob(pattern)]
+    return sorted(found, key=lambda path: path.name == NOTE_FILE)
 
 
-def publish(best: Path, out: Path) -> None:
+def publish(best: Path, out: Path, keep: bool = True) -> None:
     """Put a checkpoint into the model folder, in place of one that an earlier run has put there.
 
-    Nothing of that one stays: an adapter's configuration would make an adapter of all weights.
+    Nothing of that one stays: an adapter's configuration would make an adapter of all weights. Weights
+    come last, each file at once: a folder that is half published cannot be loaded.
+
+    Args:
+        best: the checkpoint.
+        out: the model folder.
+        keep: whether the checkpoint stays as well; otherwise its files are moved.
     """
     out.mkdir(parents=True, exist_ok=True)
     left_out = {"training_args.bin", "README.md"}
     names = {path.name for path in best.iterdir()} - left_out
     for path in _published(out):
-        if path.name not in names:
+        if path.name not in names or _holds_weights(path.name):
             path.unlink()
-    for name in sorted(names):
-        shutil.copy(best / name, out / name)
+    for name in sorted(names, key=lambda name: (_holds_weights(name), name)):
+        source = Path(shutil.copy(best / name, out / f".{name}.part")) if keep else best / name
+        shutil.move(source, out / name)
+
+
+def _holds_weights(name: str) -> bool:
+    return name.endswith((".safetensors", ".safetensors.index.json"))
 
 
 def write_note(folder: Path, style: Style, thinking: bool | None, task: str, base: str | None) -> None:
@@ -171,10 +185,10 @@ def write_note(folder: Path, style: Style, thinking: bool | None, task: str, bas
 
 def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, tokenizer: Any) -> None:
     """Write what transformers loads: weights (or adapter), tokenizer, and how to ask it."""
-    trainer.save_model(str(config.out))
-    if not environment.is_main():
-        return
-    tokenizer.save_pretrained(config.out)
-    # TRL's pickled arguments: `run/config.json` says the same, readably.
-    (config.out / "training_args.bin").unlink(missing_ok=True)
-    write_note(config.out, style, thinking, config.task, config.model or None)
+    fresh = config.out / "run" / "final.new"
+    trainer.save_model(str(fresh))
+    if environment.is_main():
+        tokenizer.save_pretrained(fresh)
+        write_note(fresh, style, thinking, config.task, config.model or None)
+        publish(fresh, config.out, keep=False)
+        shutil.rmtree(fresh)

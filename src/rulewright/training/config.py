@@ -66,7 +66,23 @@ OWNED: Final = {
     "dataloader_prefetch_factor": "nothing: what is trained on lies ready",
     "fp16_full_eval": "nothing: evaluations are computed as training is",
     "bf16_full_eval": "nothing: evaluations are computed as training is",
+    "dataloader_multiprocessing_context": "nothing: what is trained on lies ready",
     "parallelism_config": "the file of accelerate launch",
+    "local_rank": "nothing: the launcher numbers the processes",
+    "do_train": "`rulewright train`",
+    "do_eval": "eval_every_steps",
+    "do_predict": "`rulewright eval`",
+    "disable_tqdm": "nothing: progress is shown by rulewright itself",
+    "trust_remote_code": "nothing: code that comes with a model is not run",
+    "label_names": "nothing: rows have their labels in `labels`",
+    "length_column_name": "nothing: rows are as long as their tokens",
+    "prediction_loss_only": "nothing: evaluations give losses, and answers that are executed",
+    "batch_eval_metrics": "nothing: evaluations give losses, and answers that are executed",
+    "include_for_metrics": "nothing: evaluations give losses, and answers that are executed",
+    "eval_do_concat_batches": "nothing: evaluations give losses, and answers that are executed",
+    "eval_accumulation_steps": "nothing: evaluations give losses, and answers that are executed",
+    "ignore_data_skip": "nothing: a run that was killed goes on to the weights that it would have had",
+    "restore_callback_states_from_checkpoint": "nothing: a run that was killed goes on with its patience",
     "eval_strategy": "eval_every_steps",
     "eval_steps": "eval_every_steps",
     "load_best_model_at_end": "keep",
@@ -85,6 +101,8 @@ SFT_OWNED: Final = OWNED | {
     "assistant_only_loss": "nothing: the loss is always on the answer only",
     "chat_template_path": "nothing: change chat_template.jinja in the model's folder",
     "eos_token": "nothing: rows end with the tokenizer's own",
+    "dataset_text_field": "nothing: records are tokenized here",
+    "truncation_mode": "nothing: longer records are dropped and counted",
 }
 # What the fields of a configuration decide about loading; the rest of `model_init_kwargs` goes through.
 _OWNED_BY_LOADING: Final = frozenset(
@@ -96,10 +114,12 @@ _OWNED_BY_LOADING: Final = frozenset(
 _FREE_PREFIXES: Final = ("eval_", "log_", "logging_", "save_", "hub_", "push_to_hub", "trackio_")
 _FREE: Final = frozenset(
     {
-        "per_device_eval_batch_size", "report_to", "run_name", "project", "disable_tqdm",
-        "batch_eval_metrics", "prediction_loss_only",
+        "per_device_eval_batch_size",
+        "report_to",
+        "run_name",
+        "project",
     }
-)  # fmt: skip
+)
 
 
 class TrainConfig(CommandConfig):
@@ -231,8 +251,8 @@ class SftConfig(TrainConfig, OnRecords):
     owned = SFT_OWNED
 
     def is_free(self, key: str) -> bool:
-        if key.startswith("eval_"):  # where evaluations choose the step, they decide the weights
-            return self.keep == "last"
+        if key == "dev" or key.rpartition(".")[2].startswith(("eval_", "per_device_eval_")):
+            return self.keep == "last"  # where evaluations choose the step, they decide the weights
         return super().is_free(key)
 
     def answer_tokens(self, longest: int) -> int:
@@ -293,8 +313,11 @@ def check(config: SftConfig) -> None:
             f"trainer.save_steps ({save_steps}) must be `eval_every_steps` ({config.eval_every_steps}) with "
             f"`keep: {config.keep}`: the best step must have been saved"
         )
-    if config.bucket and config.trainer.get("packing"):
-        found.append("`bucket` and `trainer.packing` exclude each other")
+    found += [
+        f"`bucket` and `trainer.{name}` exclude each other"
+        for name in ("packing", "train_sampling_strategy")
+        if config.bucket and config.trainer.get(name)
+    ]
     found += [text for _, text in config.mistakes({"trainer": config.trainer})]
     if found:
         raise ConfigError(

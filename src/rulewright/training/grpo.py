@@ -266,7 +266,12 @@ class PolicyTrainer(GRPOTrainer):
         """Our own loop, on a CPU and for plain sampling; it copies the weights as they are now."""
         args = self.args
         unusual = args.top_k or args.min_p or args.repetition_penalty != 1.0 or args.generation_kwargs
-        if unusual or args.use_transformers_continuous_batching or not self.decodes_itself:
+        if (
+            unusual
+            or args.cache_implementation
+            or args.use_transformers_continuous_batching
+            or not self.decodes_itself
+        ):
             return None
         model = self.accelerator.unwrap_model(self.model_wrapped)
         dtype = torch.bfloat16 if args.bf16 else model.get_input_embeddings().weight.dtype

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rulewright import console, jsonl
+from rulewright.digests import file_sha256
 from rulewright.errors import ConfigError, RulewrightError, UsageError, needed
 from rulewright.generation.gguf import checkpoint
-from rulewright.generation.open import require_checkpoint, resolve_thinking
+from rulewright.generation.open import model_digest, require_checkpoint, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, TrainConfig
@@ -57,7 +58,19 @@ def look(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
         raise ConfigError("`quantize: nf4` trains adapters only: add a `lora` section", "nothing has run yet")
     if config.model:
         require_checkpoint(config.model)
-    return RunDir.look(config.out / "run", config, inputs)
+    return RunDir.look(config.out / "run", config, _stamps(config, inputs))
+
+
+def _stamps(config: TrainConfig, inputs: Sequence[Path]) -> dict[str, str]:
+    """What tells whether data, or the model that is started from, have changed.
+
+    A model of the hub is known by its name only. One that lies in `out` is what the run itself replaces.
+    """
+    found = {str(path): file_sha256(path) for path in inputs}
+    model = Path(config.model)
+    if config.model and model.resolve() != config.out.resolve() and (digest := model_digest(model)):
+        found[config.model] = digest
+    return found
 
 
 def claim(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
@@ -67,7 +80,9 @@ def claim(config: TrainConfig, inputs: Sequence[Path]) -> RunDir:
     """
     published = isinstance(config, SftConfig)
     path = config.out / "run"
-    return RunDir.open(path, config, inputs, lambda: checkpoints.clear(config.out, published))
+    return RunDir.open(
+        path, config, _stamps(config, inputs), lambda: checkpoints.clear(config.out, published)
+    )
 
 
 def is_done(config: TrainConfig, inputs: Sequence[Path]) -> bool:

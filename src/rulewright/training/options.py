@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +39,50 @@ _CHOICES: Final[dict[TrlClass, dict[str, tuple[str, ...]]]] = {
             "token_truncate", "token_mask", "sequence_truncate", "sequence_mask",
         ),
     },
+}  # fmt: skip
+_Given = Mapping[str, Any]
+_OnlyWith = tuple[tuple[str, Callable[[_Given], Any], str], ...]
+# What some options work with only: without it TRL takes them all the same, and does nothing.
+_WITH_ANY_TRAINER: Final[_OnlyWith] = (
+    ("push_to_hub: true", lambda o: o.get("push_to_hub"), "hub_model_id hub_private_repo"),
+    ("use_liger_kernel: true", lambda o: o.get("use_liger_kernel"), "liger_kernel_config"),
+)
+ONLY_WITH: Final[dict[TrlClass, _OnlyWith]] = {
+    "SFTConfig": (
+        *_WITH_ANY_TRAINER,
+        ("packing: true", lambda o: o.get("packing"),
+         "packing_strategy eval_packing dataset_num_proc shuffle_dataset"),
+        ("loss_type: nll", lambda o: o.get("loss_type", "nll") == "nll", "label_smoothing_factor"),
+    ),
+    "GRPOConfig": (
+        *_WITH_ANY_TRAINER,
+        ("use_vllm: true", lambda o: o.get("use_vllm"), "vllm_mode vllm_structured_outputs_regex"),
+        ("use_vllm: true and vllm_mode: server",
+         lambda o: o.get("use_vllm") and o.get("vllm_mode") == "server",
+         "vllm_server_base_url vllm_server_host vllm_server_port vllm_group_port vllm_server_timeout"),
+        ("use_vllm: true and vllm_mode: colocate",
+         lambda o: o.get("use_vllm") and o.get("vllm_mode", "colocate") == "colocate",
+         "vllm_tensor_parallel_size vllm_gpu_memory_utilization vllm_max_model_length vllm_enable_sleep_mode "
+         "vllm_model_impl"),
+        ("use_transformers_continuous_batching: true",
+         lambda o: o.get("use_transformers_continuous_batching") or o.get("use_transformers_paged"),
+         "transformers_continuous_batching_config"),
+        ("use_adaptive_entropy: true", lambda o: o.get("use_adaptive_entropy"),
+         "entropy_coef_delta entropy_coef_max entropy_coef_min entropy_target"),
+        ("sync_ref_model: true", lambda o: o.get("sync_ref_model"),
+         "ref_model_mixup_alpha ref_model_sync_steps"),
+        ("beta: a number above 0", lambda o: o.get("beta"), "use_bias_correction_kl"),
+        ("log_completions: true", lambda o: o.get("log_completions"),
+         "num_completions_to_print log_unique_prompts"),
+        ("loss_type: sapo", lambda o: o.get("loss_type") == "sapo",
+         "sapo_temperature_pos sapo_temperature_neg"),
+        ("loss_type: vespo", lambda o: o.get("loss_type") == "vespo",
+         "vespo_k_pos vespo_k_neg vespo_lambda_pos vespo_lambda_neg"),
+        ("loss_type: one that clips ratios", lambda o: o.get("loss_type") not in ("sapo", "vespo"),
+         "epsilon epsilon_high"),
+        ("loss_type: one that clips on both sides",
+         lambda o: o.get("loss_type") not in ("cispo", "sapo", "vespo"), "delta"),
+    ),
 }  # fmt: skip
 # What `plan` computes with: checked by type also where TRL is not installed.
 _WITHOUT_TRL: Final = {
@@ -82,7 +126,7 @@ class _Known(NamedTuple):
 def problems(
     options: Mapping[str, Any], trl_class: TrlClass, decided: Mapping[str, str] | None = None
 ) -> list[WrongOption]:
-    """What TRL would refuse, or what the run decides itself; in the order of the names.
+    """What TRL would refuse or ignore, and what the run decides itself; in the order of the names.
 
     Args:
         options: the `trainer:` mapping.
@@ -96,6 +140,7 @@ def problems(
             found.append(WrongOption(key, decided[key]))
         elif key in known.options:
             found += [WrongOption(key, what) for what in _wrong(key, options[key], known)]
+            found += [WrongOption(key, what) for what in _idle(key, options, trl_class)]
         elif known.complete:
             found.append(WrongOption(key, f"trl has no such option{did_you_mean(key, known.options)}"))
     return found
@@ -177,6 +222,13 @@ def _wrong(key: str, value: Any, known: _Known) -> Iterator[str]:
         yield f"expected at least {_AT_LEAST[key]}, got {value!r}"
     elif key == "max_steps" and value == 0:
         yield "0 steps would be one: give at least 1, or -1 for as many as num_train_epochs takes"
+
+
+def _idle(key: str, options: _Given, trl_class: TrlClass) -> Iterator[str]:
+    """What an option lacks to have an effect."""
+    for needed, holds, keys in ONLY_WITH[trl_class]:
+        if key in keys.split() and not holds(options):
+            yield f"has no effect without {needed}: leave it out, or set that too"
 
 
 def _members(annotation: ast.expr) -> Iterator[ast.expr]:

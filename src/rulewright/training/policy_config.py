@@ -10,6 +10,7 @@ from pydantic import Field
 
 from rulewright import console, jsonl
 from rulewright.config import FileOnly
+from rulewright.errors import ConfigError
 from rulewright.generation.vllm_server import ServerConfig
 from rulewright.srl.sampling import SamplingConfig
 from rulewright.srl.scoring import Scorer
@@ -35,16 +36,24 @@ DEFAULTS: Final[dict[str, Any]] = {
 WORTH_JOINING: Final = 0.2
 """Rollouts of one prompt are computed as one row where that saves at least this share of the tokens."""
 POLICY_OWNED: Final = OWNED | {
-    "do_eval": "eval_every_steps",
     "eval_on_start": "nothing: the start is always evaluated",
+    "eval_delay": "eval_every_steps",
     "num_generations_eval": "eval_samples",
     "per_device_eval_batch_size": "nothing: dev tasks are answered, and as many at once as fit",
-    "eval_accumulation_steps": "nothing: dev tasks are answered, and as many at once as fit",
+    "eval_use_gather_object": "nothing: dev tasks are answered, and as many at once as fit",
     "save_strategy": "save_steps",
     "remove_unused_columns": "nothing: rewards are looked up by a column",
     "reward_weights": "nothing: there is one reward",
     "multi_objective_aggregation": "nothing: there is one reward",
     "chat_template_kwargs": "thinking",
+    "train_sampling_strategy": "trainer.shuffle_dataset",
+    "average_tokens_across_devices": "trainer.loss_type: dapo counts the tokens of all processes",
+    "label_smoothing_factor": "nothing: a policy has no labels",
+    "include_num_input_tokens_seen": "nothing: tokens are in the metrics",
+    "max_tool_calling_iterations": "nothing: no tools are called",
+    "log_multimodal": "nothing: tasks are text",
+    "pad_to_multiple_of": "nothing: micro-batches are trimmed to what their rows need",
+    "ds3_gather_for_generation": "nothing: policies are not trained in shards",
 }
 
 
@@ -84,6 +93,20 @@ class PolicyConfig(TrainConfig):
 
     trl_class = "GRPOConfig"
     owned = POLICY_OWNED
+
+    def is_free(self, key: str) -> bool:
+        # Where a server is, and how it is asked, is checked by its answers.
+        return key.startswith("server.") or super().is_free(key)
+
+    def trl_options(self) -> dict[str, Any]:
+        options = super().trl_options()
+        weigh = [name for name in sorted(options) if name.startswith("vllm_importance_sampling_")]
+        if weigh and self.rollouts != "server" and not options.get("use_vllm"):
+            raise ConfigError(
+                "\n".join(f"trainer.{name} weighs the rollouts of a server" for name in weigh),
+                "leave it out, or set `rollouts: server`",
+            )
+        return options
 
 
 def rollouts_at_once(limit: int, n: int) -> int:

@@ -39,7 +39,9 @@ def train(config: SftConfig) -> dict[str, Any]:
     check(config)
     config = job.prepare(config)
     prepared = prepare(config)
-    inputs = [Path(name) for part in prepared.train.contributions for name in part.files]
+    # Held-out records are part of what a run is where they choose the step that is kept.
+    chosen_by = prepared.dev_files if config.keep != "last" else []
+    inputs = [Path(name) for name in (*prepared.train.files(), *chosen_by)]
 
     def arguments(run: RunDir) -> object:
         from rulewright.training import assemble

@@ -56,9 +56,7 @@ def train_grpo(config: GrpoConfig) -> dict[str, Any]:
     """Run GRPO as configured; give what `result.json` holds."""
     train_mix, dev_mix = records_of(config)
     config = job.prepare(config)
-    inputs = [
-        Path(name) for part in (*train_mix.contributions, *dev_mix.contributions) for name in part.files
-    ]
+    inputs = [Path(name) for name in (*train_mix.files(), *dev_mix.files())]
 
     def tasks(engine: Engine, stack: ExitStack) -> Tasks:
         train, dev = [task_of(record) for record in train_mix], [task_of(record) for record in dev_mix]
