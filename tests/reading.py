@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import inspect
 from typing import Any
 
 from trl import GRPOConfig, SFTConfig
@@ -20,7 +20,8 @@ _ELSEWHERE = {
 
 class _Reading:
     def __getattribute__(self, name: str) -> Any:
-        if sys._getframe(1).f_code.co_name not in _COPIES:
+        frame = inspect.currentframe()
+        if frame and frame.f_back and frame.f_back.f_code.co_name not in _COPIES:
             READ.add(name)
         return super().__getattribute__(name)
 
