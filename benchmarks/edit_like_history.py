@@ -4,9 +4,9 @@ r"""Are the places that `edit --like` is sure of what a person changed there, an
 
 For commits (not merges, drawn by hash) in which three or more files of a suffix change by a dozen lines
 or fewer and share a changed word: rules are learned from one file, and their sure places are written to the
-others as they were before the commit. A place is right if its lines stand in the person's version; imports
-are left out, since people sort them. It is counted wrong where the person did otherwise, or left it for
-another commit: the share is a lower bound.
+others as they were before the commit. A place is right if its lines stand in the person's version, broken
+into lines in any way; imports are left out or may stand anywhere, since people sort them. It is counted
+wrong where the person did otherwise, or left it for another commit: the share is a lower bound.
 
 Found: of the parts of the other files where the person took and brought the very words that they took and
 brought in some part of the first file, how many the sure places make, and how many all places make.
@@ -32,7 +32,9 @@ from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, work_on
 from rulewright.commands.like import BUDGET_S
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
+from rulewright.engine.places import dense
 from rulewright.errors import RulewrightError
+from rulewright.grammars import import_line
 from rulewright.languages import Language, language_of_path
 from rulewright.mining.by_hand import changeset
 from rulewright.mining.by_hand.learn import learn
@@ -258,11 +260,24 @@ def places(file: Sides, now: str, suffix: str) -> Iterator[Made]:
     """Each place that was written, against the person's version; where imports stand is left out."""
     language = language_of_path(Path(f"x{suffix}"))
     old, new, wanted = (imports.code_lines(text, language) for text in (file.pre, now, file.post))
-    other = {line for _, _, b0, b1 in difftext.changed(wanted, new) for line in range(b0, b1)}
+    is_import = import_line(language).match
+    imported = {line.strip() for line in wanted if is_import(line)}
+    other = {
+        line
+        for a0, a1, b0, b1 in difftext.changed(wanted, new)
+        if joined(wanted[a0:a1]) != joined(new[b0:b1])
+        for line in range(b0, b1)
+        if new[line].strip() not in imported
+    }
     for a0, a1, b0, b1 in difftext.changed(old, new):
         gone = all(line not in wanted for line in old[a0:a1] if line.strip())
         right = not other & set(range(b0, b1)) if b1 > b0 else gone
         yield Made(" ".join(old[a0:a1]).strip(), " ".join(new[b0:b1]).strip(), right)
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Lines as one text however they are broken: without blanks, and the comma before a closing bracket."""
+    return re.sub(r",(?=[)\]}])", "", dense("\n".join(lines)))
 
 
 if __name__ == "__main__":

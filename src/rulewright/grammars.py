@@ -97,7 +97,12 @@ NAME: Final = re.compile(
     r"identifier$|^name$|_name$|^self$|^this$|^super$|^constant$|_variable$|_key_symbol$"
 )
 BODY: Final = re.compile(r"block$|_body$|^body_statement$")
-STATEMENTS: Final = re.compile(r"block$|_body$|^statement_list$|^body_statement$|^statements$")
+STATEMENTS: Final = re.compile(r"block$|(?<!heredoc)_body$|^statement_list$|^body_statement$|^statements$")
+ITEMS: Final = re.compile(
+    rf"{STATEMENTS.pattern}|{BRACKETED.pattern}|^compound_statement$|declaration_list$|^then$|^else$|_case$"
+    r"|^case_statement$|^switch_section$|_statement_group$|^literal_value$|initializer_list$|^jsx_element$"
+)
+"""Holds statements, or what is written and changed by itself as they are: options, elements."""
 CLASS: Final = re.compile(r"^class")
 VALUE: Final = re.compile(r"string|number|integer|float|literal|char|simple_symbol")
 MODIFIER: Final = re.compile(

@@ -94,9 +94,14 @@ class Place:
     """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `generic`, `value`),
     or whose it is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`)."""
 
+    @property
+    def lines(self) -> range:
+        """The lines (from 1) that it covers."""
+        return range(self.line, self.last_line + 1)
+
     def touches(self, lines: Container[int]) -> bool:
         """Whether any of some lines (from 1) is one that it covers."""
-        return any(line in lines for line in range(self.line, self.last_line + 1))
+        return any(line in lines for line in self.lines)
 
 
 @dataclass(frozen=True)

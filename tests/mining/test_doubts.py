@@ -141,22 +141,43 @@ def test_a_line_that_goes(language: Language, line: str, post: str, reason: str)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "use", "becomes", "told"),
+    ("language", "pre", "n_parts"),
     [
-        ("$A = old_make()", "$A = fresh_make()", "one", "one.all", True),
-        ("$A = old_make()", "$A = fresh_make()", "one", "one", False),
-        ("$A = old_make()", "$A = fresh_make()", "two", "two.all", False),
-        ("$A = old_make()", "$A = fresh_make()", "$one", "$one.all", False),
-        ("one = old_make()", "two = old_make()", "one", "two.all", False),
-        ("$A == old_make()", "$A == fresh_make()", "one", "one.all", False),
+        # Each `#` is a line that changes.
+        ("python", "go(\n  a#,\n  b,\n  c#,\n)\n", 1),
+        ("python", "go(a#)\nstay()\ngo(b#)\n", 2),
+        ("python", "def f(\n  a#,\n  b,\n):\n    go(b#)\n", 2),
+        ("python", "go({\n  'a': a#,\n  'b': b,\n  'c': c#,\n})\n", 2),
+        ("python", "go#({\n  'a': a,\n  'b': b,\n}, c#)\n", 1),
+        ("python", "import a\nfrom b import (\n  c#,\n  d,\n  e#,\n)\n", 2),
+        ("ruby", "go#(<<-X)\n  a\n  b#\nX\n", 1),
+        ("ruby", "if a#\n  go\n  go(b#)\nend\n", 2),
+        ("tsx", "const x = (\n  <A b={c#}>\n    <B />\n    <C d={e#} />\n  </A>\n)\n", 2),
+        ("tsx", "const x = (\n  <A#>\n    <B />\n  </A#>\n)\n", 1),
+        # What is assigned, and a use of it in the same block.
+        ("javascript", "let one = a#;\nstay();\ngo(one.b#);\n", 1),
+        ("javascript", "let one = a#;\nstay();\ngo(two.b#);\n", 2),
+        ("javascript", "let one = a#;\nstay();\ngo(it.one.b#);\n", 2),
+        ("javascript", "if (one == a#) {\n  stay();\n  go(one.b#);\n}\n", 2),
+        ("javascript", "{\n  let one = a#;\n}\n{\n  go(one.b#);\n}\n", 2),
+        ("javascript", "let one = a#;\nlet two = b#;\nlet three = c;\ngo(one, two);\n", 1),
+        ("javascript", "let one = a#;\nstay();\nlet two = b#;\ngo(one, two);\n", 2),
     ],
 )
-def test_what_uses_a_value_changes_with_it(old: str, new: str, use: str, becomes: str, told: bool) -> None:
-    def text(line: str, used: str) -> str:
-        return f"{line.replace('$A', 'one')};\ngo({used});\n"
+def test_hunks_that_belong_together(language: Language, pre: str, n_parts: int) -> None:
+    one = change(language, pre.replace("#", ""), pre.replace("#", "1"))
+    assert len(one.parts) == n_parts
+    changed = {number for number, line in enumerate(pre.splitlines(), 1) if "#" in line}
+    assert sorted(line for part in one.parts for line in part.old) == sorted(changed)
 
-    reason = why("javascript", old, new, text(old, use), text(new, becomes))
-    assert reason == ("what uses `one` changes with it" if told else "")
+
+def test_a_line_between_two_statements_belongs_to_neither_of_them() -> None:
+    pre = "go(\n  a,\n  b,\n)\nstay()\n"
+    between, within = (
+        change("python", pre, "go(\n  a1,\n  b,\n)\nnew()\nstay()\n"),
+        change("python", pre, "go(\n  a1,\n  b,\n  c,\n)\nstay()\n"),
+    )
+    assert (len(between.parts), len(within.parts)) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -192,10 +192,13 @@ def test_what_no_rule_makes_is_told_with_its_place(pre: str, post: str, problem:
 
 def test_a_name_that_the_rules_bring_must_be_imported_where_it_is_used() -> None:
     done = of("import a\nx = load(1)\n", "import a\nimport b\nx = b.read(1)\n")
-    assert done.imported == {"python": {"b"}}
-    assert done.missing_name("import a\ny = b.read(2)\n", "import a\ny = b.read(2)\n", "python") == "b"
-    assert done.missing_name("import b\ny = b.read(2)\n", "import b\ny = b.read(2)\n", "python") == ""
-    assert done.missing_name("import a\ny = 2\n", "import a\ny = 2\n", "python") == ""
+    assert done.names["python"].imported == {"b"}
+    for before, missing in (
+        ("import a\ny = b.read(2)\n", "b"),
+        ("import b\ny = b.read(2)\n", ""),
+        ("y = 2\n", ""),
+    ):
+        assert done.missing_name(Tree(before, "python"), before) == missing
 
 
 def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchanged() -> None:

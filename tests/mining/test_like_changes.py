@@ -394,7 +394,7 @@ def test_a_doubt_is_asked_for_once_a_place(tmp_path: Path) -> None:
             return super().doubt(path, place, lines)
 
     found = learn([change], 1.0)
-    learned = Asked(found.rules, found.problems, found.changes, found.imported, found.defined)
+    learned = Asked(found.rules, found.problems, found.changes, found.names)
     offer = offer_learned(work_on([tmp_path], learned.documents, JudgeOptions(listed=True)), learned)
     assert [len(places) for _, places, _ in (*offer.listing(), *offer.listing())] == [2, 2]
     assert sorted(asked) == [1, 2]

@@ -118,7 +118,18 @@ POSSIBLE = {
     "a value whose uses change as well": Case(
         ".js", "const SEEN = Symbol();\nf(Symbol());\nif (node[SEEN]) f();\n",
         "const SEEN = new WeakSet();\nf(Symbol());\nif (SEEN.has(node)) f();\n", "const NAME = Symbol();\n",
-        "what uses `SEEN` changes with it",
+        "it is always a part of a larger change",
+    ),
+    "a call whose text below it changes, too": Case(
+        ".rb", "it 'a' do\n  old_check(<<-CODE)\n    x = 1\n    y = 2\n  CODE\nend\n",
+        "it 'a' do\n  fresh_check(<<-CODE)\n    x = 1\n    ^ too short\n    y = 2\n  CODE\nend\n",
+        "it 'b' do\n  old_check('z = 3')\nend\n", "it is always a part of a larger change",
+    ),
+    "a call whose value is used in another way then": Case(
+        ".rs", "fn f(v: V) {\n    let path = v.old_text();\n\n    go();\n    open(path);\n}\n",
+        "fn f(v: V) {\n    let path = v.fresh_text();\n\n    go();\n    open(path.as_ref());\n}\n",
+        "fn g(v: V) {\n    let name = v.old_text();\n    open(name);\n}\n",
+        "it is always a part of a larger change",
     ),
     "a type that says nothing of its use": Case(
         ".rs", "struct A {\n    build: Option<String>,\n}\n", "struct A {\n    build: Vec<String>,\n}\n",
@@ -375,6 +386,17 @@ SURE = {
         ".rb", "a = f(node.arguments.last)\nb = g(x.arguments.last)\n",
         "a = f(node.last_argument)\nb = g(x.last_argument)\n",
         "last_argument = node.arguments.last\n", "last_argument = node.last_argument\n",
+    ),
+    "a call whose text below it changes in one place of two": Case(
+        ".rb", "old_check(<<-CODE)\n  x = 1\n  y = 2\nCODE\ngo\nold_check('w = 2')\n",
+        "fresh_check(<<-CODE)\n  x = 1\n  ^ too short\n  y = 2\nCODE\ngo\nfresh_check('w = 2')\n",
+        "old_check('z = 3')\n", "fresh_check('z = 3')\n",
+    ),
+    "a call beside another change, of what another function names alike": Case(
+        ".rs", "fn f(v: V) {\n    let path = v.old_text();\n}\n\nfn h(path: P) {\n    open(path);\n}\n",
+        "fn f(v: V) {\n    let path = v.fresh_text();\n}\n\nfn h(path: P) {\n    open(path.as_ref());\n}\n",
+        "fn g(v: V) {\n    let name = v.old_text();\n    open(name);\n}\n",
+        "fn g(v: V) {\n    let name = v.fresh_text();\n    open(name);\n}\n",
     ),
     "a call where what always changes with it is": Case(
         ".py", _MODES, _NEW_MODES, "x = db.find_rows(OldMode.ALL, 3)\n", "x = db.load_rows(Mode.ALL, 3)\n",

@@ -33,8 +33,9 @@ def taught(folder: Path) -> str:
         lines += [f"  {rule.tier}: {rule.reason}", f"    {rule.rule}"]
         lines += [f"    as {', '.join(sorted(rule.roles))}"] if rule.roles else []
     lines += [f"  by hand: {problem}" for problem in learned.problems]
-    for what, names in (("brings", learned.imported), ("defines", learned.defined)):
-        lines += [f"  {what} {', '.join(sorted(some))}" for some in names.values() if some]
+    for names in learned.names.values():
+        said = ("brings", names.imported), ("defines", names.defined)
+        lines += [f"  {what} {', '.join(sorted(some))}" for what, some in said if some]
     return "\n".join(lines)
 
 

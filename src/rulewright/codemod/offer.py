@@ -14,6 +14,7 @@ from rulewright.codemod.choose import drop_failing_places
 from rulewright.codemod.work import JudgedFile, Work, action_for
 from rulewright.mining.by_hand.doubts import outside_async
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRules
+from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
 ListedFile = tuple[JudgedFile, list[Place], list[str]]
@@ -95,27 +96,28 @@ class _FileDoubts:
     ) -> _FileDoubts:
         language = action_for(one.found, work.documents).language
         before, after = one.texts()
-        whole = ""
-        if name := learned.missing_name(before, after or "", language):
+        tree = Tree(before, language)
+        whole = learned.misused_name(tree, after or "")
+        if name := learned.missing_name(tree, after or ""):
             whole = f"nothing in the file imports or defines `{name}`, which comes in"
-        elif why := learned.misused_name(before, after or "", language):
-            whole = why
         lines = difftext.rows(before)
         doubts: dict[Place, str] = {}
         for place in (one.numbered(place) for place in work.places(one)):
             doubts[place] = failing.get((one.path, place)) or learned.doubt(one.path, place, lines)
-        doubts |= learned.against_definitions(
-            [one for one, why in doubts.items() if not why], before, language
-        )
-        outside = outside_async([one for one, why in doubts.items() if not why], before, language)
+
+        def sure() -> list[Place]:
+            return [place for place, why in doubts.items() if not why]
+
+        doubts |= learned.against_definitions(sure(), tree)
+        outside = outside_async(sure(), tree)
         doubts |= dict.fromkeys(outside, "an `await` comes in, and no `async` function is around it")
-        incomplete = learned.incomplete([place for place, why in doubts.items() if not why])
+        incomplete = learned.incomplete(sure(), tree)
         doubts |= dict.fromkeys(incomplete, PART_OF_LARGER)
         doubts |= learned.doubted_imports(doubts, lines, language)
         uses = [(place, why) for place, why in doubts.items() if not place.in_import]
-        sure = frozenset(word for place, why in uses if not why for word in place.gone + place.come)
+        words = frozenset(word for place, why in uses if not why for word in place.gone + place.come)
         unsure = {word: why for place, why in uses if why for word in place.gone}
-        return cls(one.path, learned, doubts, whole, sure, unsure)
+        return cls(one.path, learned, doubts, whole, words, unsure)
 
     def doubt(self, place: Place) -> str:
         """The doubt about a place; an import is as sure as its uses in the file, and no surer."""

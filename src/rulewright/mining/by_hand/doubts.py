@@ -17,7 +17,7 @@ from rulewright.engine.places import dense, is_one_word
 from rulewright.grammars import CONSTANTS
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_hunks
+from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_parts
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.grading import Tier
 from rulewright.mining.rules import callees, imports, specificity
@@ -101,37 +101,17 @@ def why_context_dependent(plain: Action, action: Action, changes: Sequence[Chang
         if _moves(rule, changes):
             return "what it takes away stands elsewhere in your change"
     made, _ = places_of(action, changes)
-    if name := _reassigned_name(made, changes):
-        return f"what uses `{name}` changes with it"
     directives = [line for change in changes for line in _changed_lines(change) if _DIRECTIVE.match(line)]
     if any(place.old in line for place in made for line in directives):
         return "a condition of the build decides for its own code"
     # The standalone names that it adds.
     for name in sorted(standalone_names(new_text(rule)) - standalone_names(old_text(rule)) - CONSTANTS):
         holding = (change for change in changes if name in change.post)
-        if any(Tree(change.post, change.language).has_local(name) for change in holding):
+        if any(change.tree_after.has_local(name) for change in holding):
             return f"`{name}` is a variable of the code that you changed"
         if _is_own_member(name, rule, changes, action.language):
             return f"`{name}` is of the class that you changed"
     return ""
-
-
-def _reassigned_name(made: Sequence[Place], changes: Sequence[Change]) -> str:
-    """A name that is assigned at the places and used on other changed lines; else empty."""
-    names = {found[1] for place in made if (found := _ASSIGNS.match(place.old)) and found[1] in place.new}
-    if not names:
-        return ""
-    for change in changes:
-        lines = difftext.rows(change.pre)
-        there = {line for place in made for line in range(place.line, place.last_line + 1)}
-        rest = "\n".join(lines[n - 1] for n in change.changed - there if 0 < n <= len(lines))
-        for name in sorted(names):
-            if re.search(rf"(?<![\w$]){re.escape(name)}\b", rest):
-                return name
-    return ""
-
-
-_ASSIGNS: Final = re.compile(r"(?:(?:auto|const|final|let|val|var)\s+)?(\$?\w+)(?:\s*:[^=]+?)?\s*:?=(?![=>])")
 
 
 def _deletes(rule: Rule) -> bool:
@@ -255,11 +235,11 @@ def safe_edits(action: Action, every: Action, changes: Sequence[Change]) -> froz
     for change in changes:
         made, wrong = places_and_wrong_lines(action, change)
         if made:
-            wrong |= with_their_hunks(places_and_wrong_lines(every, change)[1], change)
+            wrong |= with_their_parts(places_and_wrong_lines(every, change)[1], change)
         lines = difftext.rows(change.pre)
         stay = {dense(line) for line in difftext.rows(change.post)}
-        trees = [Tree(text, change.language) for text in (change.pre, change.post)] if made else []
         for place in (one for one in made if not one.touches(wrong)):
+            trees = change.tree, change.tree_after
             if any(tree.has_local(name) for name in {*place.gone, *place.come} for tree in trees):
                 continue
             here = lines[place.line - 1 : place.last_line]
@@ -275,16 +255,15 @@ def _is_telling(code: str) -> bool:
     return sum(map(text_bits, terms(code))) >= TELLING_BITS
 
 
-def outside_async(places: Sequence[Place], before: str, language: Language) -> list[Place]:
+def outside_async(places: Sequence[Place], tree: Tree) -> list[Place]:
     """The places where an `await` comes in, without an asynchronous function around them.
 
     Parsers take such code; compilers and interpreters refuse it.
     """
     awaiting = [one for one in places if _AWAIT.search(one.new) and not _AWAIT.search(one.old)]
-    if not awaiting or language not in _WITH_AWAIT:
+    if tree.language not in _WITH_AWAIT:
         return []
-    root = Tree(before, language).root.sg
-    return [one for one in awaiting if _has_sync_way(root, one)]
+    return [one for one in awaiting if _has_sync_way(tree.root.sg, one)]
 
 
 def _has_sync_way(root: SgNode, place: Place) -> bool:
@@ -323,8 +302,10 @@ def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: La
         return frozenset()
     made, _ = places_of(Action(language, tuple(rules), mode="rule"), changes)
     come = {name for place in made for name in _free_names(place.new) - _free_names(place.old)}
-    trees = [Tree(change.post, language) for change in changes] if come else []
-    found = {name: [one.parent() for tree in trees for one in tree.definitions(name)] for name in come}
+    found = {
+        name: [one.parent() for change in changes for one in change.tree_after.definitions(name)]
+        for name in come
+    }
     imported = {one.name for change in changes if come for one in imports.bindings(change.pre, language)}
     # A class of the same package needs no import.
     shared = _CLASS.search if language in ("java", "csharp") else lambda kind: None

@@ -16,7 +16,7 @@ from rulewright.errors import RulewrightError
 from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
-from rulewright.mining.by_hand.learned import LearnedRule, LearnedRules
+from rulewright.mining.by_hand.learned import ChangedNames, LearnedRule, LearnedRules
 from rulewright.mining.by_hand.trust import ImportedNames, action_of, graded_rules
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.grading import TIERS
@@ -38,9 +38,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
     given, changes = changes, [_with_same_end(change) for change in changes]
     rules: list[LearnedRule] = []
     problems: list[str] = []
-    imported: dict[Language, frozenset[str]] = {}
-    defined: dict[Language, frozenset[str]] = {}
-    removed: dict[Language, frozenset[str]] = {}
+    names_of: dict[Language, ChangedNames] = {}
     for language in dict.fromkeys(change.language for change in changes):
         mine = [change for change in changes if change.language == language]
         refused = {change.path: _why_refused(change) for change in mine}
@@ -55,9 +53,10 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
         found = without_needless(usable or found, replay.Missing(fit, language))
         graded = graded_rules(found, fit, names, language)
         rules += graded
-        imported[language] = frozenset(one.name for one in names.come)
-        removed[language] = frozenset(one.name for one in names.gone) - imported[language]
-        defined[language] = doubts.defined_names([one.rule for one in found], fit, language)
+        imported = frozenset(one.name for one in names.come)
+        defined = doubts.defined_names([one.rule for one in found], fit, language)
+        removed = frozenset(one.name for one in names.gone) - imported
+        names_of[language] = ChangedNames(imported, defined, removed)
         action = action_of(graded)
         problems += [
             line
@@ -74,7 +73,7 @@ def learn(changes: Sequence[Change], budget_s: float) -> LearnedRules:
             "no rule found for any part of the change: " + "; ".join(problems[:8]),
             "the reason stands after each file; one kind of change at a time is learned best",
         )
-    return LearnedRules(tuple(rules), tuple(problems), tuple(changes), imported, defined, removed)
+    return LearnedRules(tuple(rules), tuple(problems), tuple(changes), names_of)
 
 
 def _with_same_end(change: Change) -> Change:

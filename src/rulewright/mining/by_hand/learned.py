@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rulewright import difftext
 from rulewright.actions.action import Rule
@@ -23,6 +23,7 @@ from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.learn.grading import TIERS, Tier
 from rulewright.mining.rules import guards, imports
+from rulewright.mining.text.statements import statement_lines
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -75,6 +76,17 @@ class LearnedRule:
         return self.tier == "train" and self.document.action.language == language
 
 
+class ChangedNames(NamedTuple):
+    """Names that a change in one language is about."""
+
+    imported: frozenset[str] = frozenset()
+    """Names that it newly imports."""
+    defined: frozenset[str] = frozenset()
+    """Names that its rules insert and that the changed files define themselves."""
+    removed: frozenset[str] = frozenset()
+    """Names that it imports no longer."""
+
+
 @dataclass(frozen=True)
 class LearnedRules:
     """The rules of a change.
@@ -83,17 +95,13 @@ class LearnedRules:
         rules: in order.
         problems: what could not be expressed, one line a hunk: `FILE:LINE: old → new`.
         changes: the change, by file.
-        imported: names that it newly imports.
-        defined: names that its rules insert and that the changed files define themselves.
-        removed: names that it imports no longer.
+        names: what it is about, by language.
     """
 
     rules: tuple[LearnedRule, ...]
     problems: tuple[str, ...]
     changes: tuple[Change, ...]
-    imported: Mapping[Language, frozenset[str]] = field(default_factory=dict)
-    defined: Mapping[Language, frozenset[str]] = field(default_factory=dict)
-    removed: Mapping[Language, frozenset[str]] = field(default_factory=dict)
+    names: Mapping[Language, ChangedNames] = field(default_factory=dict)
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -116,31 +124,33 @@ class LearnedRules:
             return f"{used}, which your change does not show"
         return ""
 
-    def incomplete(self, sure: Sequence[Place]) -> list[Place]:
+    def incomplete(self, sure: Sequence[Place], tree: Tree) -> list[Place]:
         """The places of a file, each sure by itself, that lack the others they need to be sure.
 
-        In the change the rules of such a place changed its lines only together with other rules.
+        In the change the rules of such a place changed its statement only together with other rules.
         """
+        tied = {rule for rule, shown in self._partners.items() if frozenset() not in shown}
+        found = [place for place in sure if place.rule in tied and not place.in_import]
+        lines_of = {place: statement_lines(tree.root.sg, place.lines) for place in found}
         left, incomplete = list(sure), list[Place]()
         while True:
-            rules_at: dict[int, set[int]] = {}
-            for one in left:
-                for line in range(one.line, one.last_line + 1):
-                    rules_at.setdefault(line, set()).add(one.rule)
-            more = [place for place in left if not self._is_complete(place, rules_at)]
+            more = [
+                place
+                for place in left
+                if place in lines_of
+                and not any(
+                    others <= {one.rule for one in left if one.touches(lines_of[place])}
+                    for others in self._partners[place.rule]
+                )
+            ]
             if not more:
                 return incomplete
             incomplete += more
             left = [place for place in left if place not in more]
 
-    def _is_complete(self, place: Place, rules_at: Mapping[int, set[int]]) -> bool:
-        shown = self._partners.get(place.rule, set())
-        there = set().union(*(rules_at[line] for line in range(place.line, place.last_line + 1)))
-        return not shown or place.in_import or any(others <= there for others in shown)
-
     @cached_property
     def _partners(self) -> dict[int, set[frozenset[int]]]:
-        """By rule, the sets of other rules with which it changed lines of the change (`replay.partners`)."""
+        """By rule, the sets of other rules with which it changed statements (`replay.partners`)."""
         found: dict[int, set[frozenset[int]]] = {}
         for change in self.changes:
             mine = [number for number, one in enumerate(self.rules) if one.is_trusted_for(change.language)]
@@ -151,18 +161,15 @@ class LearnedRules:
                     found.setdefault(mine[rule], set()).update(more)
         return found
 
-    def missing_name(self, before: str, after: str, language: Language) -> str:
+    def missing_name(self, tree: Tree, after: str) -> str:
         """A name that the rules insert and that a file would neither import nor define; else empty."""
-        imported, defined = (names.get(language, frozenset()) for names in (self.imported, self.defined))
-        if not imported | defined:
-            return ""
+        language = tree.language
+        imported, defined, _ = self.names.get(language, ChangedNames())
         # What an import brings is another thing than what the changed files define under the same name.
         own = [name for name in sorted(defined) if re.search(rf"(?<![\w.]){re.escape(name)}\b", after)]
         needed = [*filter(None, [imports.unbound_name(after, imported - defined, language)]), *own]
-        known = {one.name for one in imports.bindings(before, language)} if needed else set()
-        return next(
-            (one for one in needed if one not in known and not Tree(before, language).defines(one)), ""
-        )
+        known = {one.name for one in imports.bindings(tree.text, language)} if needed else set()
+        return next((one for one in needed if one not in known and not tree.defines(one)), "")
 
     def doubted_imports(
         self, doubts_of: Mapping[Place, str], lines: Sequence[str], language: Language
@@ -183,12 +190,11 @@ class LearnedRules:
             place: doubts_of[place] or "whether the file uses what it brings is not said" for place in found
         }
 
-    def against_definitions(self, sure: Sequence[Place], before: str, language: Language) -> dict[Place, str]:
+    def against_definitions(self, sure: Sequence[Place], tree: Tree) -> dict[Place, str]:
         """Doubts about places in a file that defines what comes in there, or what goes and stays defined."""
         found: dict[Place, str] = {}
         uses = [place for place in sure if not place.in_import]
-        tree = Tree(before, language)
-        for name in sorted({name for place in uses for name in place.gone + place.come if name in before}):
+        for name in sorted({name for place in uses for name in place.gone + place.come if name in tree.text}):
             is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
             for at in tree.definitions(name):
                 definition = at.parent() or at
@@ -202,10 +208,10 @@ class LearnedRules:
                     found |= dict.fromkeys(going, f"the file defines `{name}`, which stays")
         return found
 
-    def misused_name(self, before: str, after: str, language: Language) -> str:
+    def misused_name(self, tree: Tree, after: str) -> str:
         """Why a file would still use a name after the change removed its import; else empty."""
-        removed = self.removed.get(language, frozenset())
-        return guards.misused_name(before, after, removed, language) if removed else ""
+        removed = self.names.get(tree.language, ChangedNames()).removed
+        return guards.misused_name(tree, after, removed) if removed else ""
 
     def is_excluded(self, path: Path, place: Place) -> bool:
         """Whether a place is no candidate at all: the diff itself shows it unchanged."""

@@ -12,6 +12,7 @@ from rulewright.engine import places
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.rules import imports
+from rulewright.mining.text.statements import statement_lines
 from rulewright.verdict import Place
 
 
@@ -141,9 +142,9 @@ def _short(lines: Sequence[str]) -> str:
 
 
 def completing_rules(action: Action, change: Change) -> set[int]:
-    """The rules that make a place of a change, or a part of one, whose whole hunk comes out right."""
+    """The rules that make a place of a change, or a part of one, with all that changes together right."""
     made, wrong = places_and_wrong_lines(action, change, with_imports=True)
-    wrong = with_their_hunks(wrong, change)
+    wrong = with_their_parts(wrong, change)
     right = [place for place in made if not place.touches(wrong)]
     # Where a name is used tells more than that it is imported.
     used = {place.rule for place in made if not place.in_import}
@@ -151,11 +152,11 @@ def completing_rules(action: Action, change: Change) -> set[int]:
 
 
 def partners(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
-    """By rule, the sets of other rules with which it makes lines right; an empty set: it does so alone."""
+    """By rule, the sets of others with which it makes a statement right; an empty set: it does so alone."""
     made, wrong = places_and_wrong_lines(action, change)
     found: dict[int, set[frozenset[int]]] = {}
     for place in (one for one in made if not one.touches(wrong)):
-        lines = range(place.line, place.last_line + 1)
+        lines = statement_lines(change.tree.root.sg, place.lines)
         others = frozenset(one.rule for one in made if one.touches(lines)) - {place.rule}
         found.setdefault(place.rule, set()).add(others)
     for rule in [rule for rule, sets in found.items() if frozenset() not in sets]:
@@ -187,12 +188,10 @@ def places_and_wrong_lines(
     wrong = {difftext.old_line(line, ranges) + 1 for a0, a1, _, _ in others for line in range(a0, a1)}
     # Where only new lines are missing, the lines in whose place the person wrote them are wrong.
     missing = {line for a0, a1, b0, b1 in others if a0 == a1 for line in range(b0, b1) if post[line].strip()}
-    hunks = ((a0, a1) for a0, a1, b0, b1 in difftext.changed(pre, post) if missing & {*range(b0, b1)})
-    return done.places, wrong.union(*(range(a0 + 1, a1 + 1) for a0, a1 in hunks))
+    lacking = (part.old for part in change.parts if missing & part.new)
+    return done.places, wrong.union(*lacking)
 
 
-def with_their_hunks(lines: set[int], change: Change) -> set[int]:
-    """Lines with all lines of the hunks that they stand in."""
-    parts = difftext.changed(difftext.rows(change.pre), difftext.rows(change.post))
-    hunks = (set(range(a0 + 1, max(a1, a0 + 1) + 1)) for a0, a1, _, _ in parts)
-    return lines.union(*(hunk for hunk in hunks if hunk & lines))
+def with_their_parts(lines: set[int], change: Change) -> set[int]:
+    """Lines with all lines of the parts of the change that they stand in."""
+    return lines.union(*(part.old for part in change.parts if part.old & lines))

@@ -118,11 +118,11 @@ _ARGUMENTS: Final[Mapping[Language, str]] = {
 """Node kind of a keyword argument."""
 
 
-def misused_name(before: str, after: str, names: frozenset[str], language: Language) -> str:
+def misused_name(tree: Tree, after: str, names: frozenset[str]) -> str:
     """Why a name that a file imports no longer is not done with there, or is another thing; else empty."""
+    before, language = tree.text, tree.language
     known, left = ({one.name for one in imports.bindings(text, language)} for text in (before, after))
     for name in sorted(known & names):
-        tree = Tree(before, language)
         if tree.has_local(name) or tree.defines(name):
             return f"`{name}` is another thing in a part of the file"
         if re.search(_EXPORTED.format(re.escape(name)), before):
