@@ -53,6 +53,9 @@ _HUBS = (
 FAR = "b = 2\n" * 9
 """Lines between a change and what its diff does not show."""
 
+_TOKENS = "package p\n\ntype a interface {\n\tToken(b) c\n}\n\nfunc f() {\n\tg(cfg.Token(b))\n}\n"
+_TAKEN = "package p\n\nfunc h() {\n\treturn answer.Token\n}\n"
+
 _MODES = (
     "rows = cache.find_rows(OldMode.ALL, 1)\nmore = pick(OldMode.SOME, OldMode.ALL)\n"
     "rest = store.find_rows(OldMode.SOME)\n\n\ndef f(it: OldMode): ...\n"
@@ -66,6 +69,9 @@ POSSIBLE = {
     "a compound name that one place shows": Case(
         ".py", "size = depth_limit\n", "size = level_limit\n", "print(depth_limit)\n",
         "it renames every `depth_limit`",
+    ),
+    "a member of one word that begins as types do": Case(
+        ".go", _TOKENS, _TOKENS.replace("Token", "FreshToken"), _TAKEN, "it renames every `Token`",
     ),
     "the line that was changed, where its variable may be another": Case(
         ".py", "def f(rows):\n    other = 1\n    use(rows.first())\n",
@@ -386,6 +392,10 @@ SURE = {
         ".rb", "a = f(node.arguments.last)\nb = g(x.arguments.last)\n",
         "a = f(node.last_argument)\nb = g(x.last_argument)\n",
         "last_argument = node.arguments.last\n", "last_argument = node.last_argument\n",
+    ),
+    "a member of several words that begins as types do": Case(
+        ".go", _TOKENS.replace("Token", "HostToken"), _TOKENS.replace("Token", "FreshToken"),
+        _TAKEN.replace("Token", "HostToken"), _TAKEN.replace("Token", "FreshToken"),
     ),
     "a call whose text below it changes in one place of two": Case(
         ".rb", "old_check(<<-CODE)\n  x = 1\n  y = 2\nCODE\ngo\nold_check('w = 2')\n",

@@ -60,9 +60,12 @@ def why_vague(plain: Action, action: Action, changes: Sequence[Change]) -> str:
     rule = plain.rules[0]
     made, left = places_of(action, changes)
     # Several places that agree are no evidence for a plain word: it has many meanings.
-    is_spelled = names is not None and not names[0][:1].isupper() and plain == action
-    if names is not None and is_spelled and (len(made) < 2 or is_one_word(names[0])):
-        return f"it renames every `{names[0]}`, whatever that stands for"
+    if names is not None and plain == action:
+        # In Go a member may begin so, too.
+        is_type = names[0][:1].isupper() and rule["rule"].get("kind") != "field_identifier"
+        is_plain = is_one_word(names[0]) or (len(made) < 2 and not names[0][:1].isupper())
+        if is_plain and not is_type:
+            return f"it renames every `{names[0]}`, whatever that stands for"
     if names_nothing(rule):
         return "too general: it asks for no name"
     if "rewriters" not in rule and drops_unnamed(rule):
