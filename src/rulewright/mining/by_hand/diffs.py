@@ -20,7 +20,7 @@ from rulewright import difftext
 from rulewright.difftext import lines, unix
 from rulewright.errors import UsageError
 from rulewright.languages import Language, language_of_path
-from rulewright.mining.text.statements import statements
+from rulewright.mining.by_hand.parts import Part, parts_of
 from rulewright.mining.text.tree import Tree
 from rulewright.replacing import read_text
 
@@ -92,55 +92,8 @@ class Change:
 
     @cached_property
     def parts(self) -> list[Part]:
-        """The hunks; those in one statement are one, and those in what it assigns and in a use of that."""
-        rows = difftext.rows(self.pre)
-        hunks = difftext.changed(rows, difftext.rows(self.post))
-        # What is inserted between two statements belongs to neither.
-        touched = [frozenset(range(a0 + 1, a1 + 1)) or frozenset({a0, a0 + 1}) for a0, a1, _, _ in hunks]
-        known = list(statements(self.tree.root.sg, frozenset().union(*touched)))
-        found: list[Part] = []
-        for here, (a0, a1, b0, b1) in zip(touched, hunks, strict=True):
-            around = [one for one in known if (here & one if a0 < a1 else here <= one)]
-            uses = (use for one in around for use in _uses(rows, min(one)))
-            part = Part(here - {a0}, frozenset(range(b0, b1)), frozenset(uses).union(*around))
-            for other in [one for one in found if one.reach & part.old or part.reach & one.old]:
-                found.remove(other)
-                part = Part(*(one | two for one, two in zip(part, other, strict=True)))
-            found.append(part)
-        return found
-
-
-class Part(NamedTuple):
-    """Lines that change together.
-
-    Args:
-        old: those before the change, from 1; for an insertion the one after it.
-        new: those after it, from 0.
-        reach: the lines whose change belongs to this one, from 1.
-    """
-
-    old: frozenset[int]
-    new: frozenset[int]
-    reach: frozenset[int]
-
-
-def _uses(rows: Sequence[str], first: int) -> Iterator[int]:
-    """The lines (from 1) of the block that use the variable which the statement on a line assigns."""
-    assigned = _ASSIGNS.match(rows[first - 1])
-    if assigned is None:
-        return
-    indent, name = assigned.groups()
-    is_use = re.compile(rf"(?<![\w$.]){re.escape(name)}\b(?!\s*=[^=])").search
-    for number, row in enumerate(rows[first:], first + 1):
-        if row.strip() and not row.startswith(indent):
-            return
-        if is_use(row):
-            yield number
-
-
-_ASSIGNS: Final = re.compile(
-    r"(\s*)(?:(?:auto|const|final|let|val|var)\s+(?:mut\s+)?)?(\$?\w+)(?:\s*:[^=]+?)?\s*:?=(?![=>])"
-)
+        """The hunks; those that belong together are one."""
+        return parts_of(self.pre, self.post, self.tree.root.sg)
 
 
 class _Hunk(NamedTuple):

@@ -23,7 +23,6 @@ from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.learn.grading import TIERS, Tier
 from rulewright.mining.rules import guards, imports
-from rulewright.mining.text.statements import statement_lines
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -129,24 +128,22 @@ class LearnedRules:
 
         In the change the rules of such a place changed its statement only together with other rules.
         """
-        tied = {rule for rule, shown in self._partners.items() if frozenset() not in shown}
-        found = [place for place in sure if place.rule in tied and not place.in_import]
-        lines_of = {place: statement_lines(tree.root.sg, place.lines) for place in found}
+        tied = {rule: shown for rule, shown in self._partners.items() if frozenset() not in shown}
         left, incomplete = list(sure), list[Place]()
-        while True:
+        while any(place.rule in tied for place in left):
+            around = replay.rules_around(left, tree)
             more = [
                 place
                 for place in left
-                if place in lines_of
-                and not any(
-                    others <= {one.rule for one in left if one.touches(lines_of[place])}
-                    for others in self._partners[place.rule]
-                )
+                if place.rule in tied
+                and not place.in_import
+                and not any(others <= around[place] for others in tied[place.rule])
             ]
             if not more:
-                return incomplete
+                break
             incomplete += more
             left = [place for place in left if place not in more]
+        return incomplete
 
     @cached_property
     def _partners(self) -> dict[int, set[frozenset[int]]]:

@@ -13,6 +13,7 @@ from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.rules import imports
 from rulewright.mining.text.statements import statement_lines
+from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
 
@@ -155,15 +156,27 @@ def partners(action: Action, change: Change) -> dict[int, set[frozenset[int]]]:
     """By rule, the sets of others with which it makes a statement right; an empty set: it does so alone."""
     made, wrong = places_and_wrong_lines(action, change)
     found: dict[int, set[frozenset[int]]] = {}
-    for place in (one for one in made if not one.touches(wrong)):
-        lines = statement_lines(change.tree.root.sg, place.lines)
-        others = frozenset(one.rule for one in made if one.touches(lines)) - {place.rule}
-        found.setdefault(place.rule, set()).add(others)
+    for place, rules in rules_around(made, change.tree).items():
+        if not place.touches(wrong):
+            found.setdefault(place.rule, set()).add(rules - {place.rule})
     for rule in [rule for rule, sets in found.items() if frozenset() not in sets]:
         mine, amiss = places_and_wrong_lines(action, change, rule)
         if any(not one.touches(amiss) for one in mine):
             found[rule].add(frozenset())
     return found
+
+
+def rules_around(found: Sequence[Place], tree: Tree) -> dict[Place, frozenset[int]]:
+    """The rules that change the statements of each place of a file, its own included."""
+    rules_at: dict[int, set[int]] = {}
+    for place in found:
+        for line in place.lines:
+            rules_at.setdefault(line, set()).add(place.rule)
+    around = statement_lines(tree.root.sg, rules_at.keys())
+    return {
+        place: frozenset().union(*(rules_at.get(other, ()) for line in place.lines for other in around[line]))
+        for place in found
+    }
 
 
 def places_and_wrong_lines(

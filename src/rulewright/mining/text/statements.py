@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Iterator, Set
 from typing import Final
 
 from ast_grep_py import SgNode
@@ -28,9 +28,13 @@ def statements(root: SgNode, lines: Set[int]) -> Iterator[frozenset[int]]:
                 yield own
 
 
-def statement_lines(root: SgNode, lines: Collection[int]) -> frozenset[int]:
-    """Some lines with those of the statements that they belong to."""
-    return frozenset(lines).union(*statements(root, frozenset(lines)))
+def statement_lines(root: SgNode, lines: Set[int]) -> dict[int, Set[int]]:
+    """By line, the lines of the statements that it belongs to, and itself."""
+    found: dict[int, Set[int]] = {}
+    for one in statements(root, lines):
+        for line in one & lines:
+            found[line] = found[line] | one if line in found else one
+    return {line: found.get(line, {line}) for line in lines}
 
 
 def _rows(node: SgNode) -> Iterator[list[SgNode]]:
