@@ -165,7 +165,11 @@ def changed_lines(old: str, new: str, old_side: bool) -> Iterator[int]:
 
 
 def old_line(line: int, ranges: Sequence[tuple[int, int, int, int]]) -> int:
-    """The line (from 0) that a line of a changed text had before, by the `changed` ranges of lines."""
+    """The line (from 0) that a line of a changed text had before, by the `changed` ranges of lines.
+
+    >>> [old_line(line, changed("abc", "axybc")) for line in range(5)]
+    [0, 1, 1, 1, 2]
+    """
     for a0, a1, b0, b1 in reversed(ranges):
         if line >= b1:
             return line - b1 + a1

@@ -26,10 +26,12 @@ from rulewright.data import (
     store,
     write_dataset,
 )
+from rulewright.data.claims import judged
 from rulewright.data.drafts import Drop
 from rulewright.data.mix import MixEntry, Policy, mix, resolve
 from rulewright.data.schemas import Sibling, held_out
 from rulewright.data.splits import draw_each
+from rulewright.engine import Engine
 from rulewright.errors import ConfigError, RulewrightError, UsageError
 
 
@@ -427,6 +429,23 @@ def test_a_mix_names_an_invalid_record_before_it_gives_any(
         with pytest.raises(UsageError, match=r"x\.jsonl:3: not a record: ") as caught:
             mix([entry])
         assert what in caught.value.message and "rulewright ingest" in caught.value.hint
+
+
+def test_a_claim_is_named_by_its_step_or_its_record(tmp_path: Path) -> None:
+    rejected = {"pre_code": "a\n", "teacher": {}, "env": {"verdict": "no_match"}}
+    rows: dict[str, dict[str, Any]] = {
+        "t/2": {**rejected, "task_id": "t", "step": 2}, "t/0": {**rejected, "task_id": "t"}, "/0": rejected,
+        "m": {"metadata": {"id": "m"}, "id": "i"}, "i": {"metadata": "x", "id": "i"}, "": {},
+    }  # fmt: skip
+    path = tmp_path / "claims.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows.values()) + "[]\n")
+    with Engine() as engine:
+        found = [claim for claim, _ in judged(path, 0, engine)]
+        assert [claim.name for claim, _ in judged(path, 3, engine)] == ["t/2", "t/0", "/0"]
+    assert [(claim.name, claim.skip) for claim in found[:-1]] == [
+        (name, "rejected step" if "/" in name else "no action") for name in rows
+    ]
+    assert (found[-1].line, found[-1].name, found[-1].is_checked) == (7, "", False) and found[-1].problem
 
 
 def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:

@@ -85,6 +85,34 @@ def test_bare_lines_have_three_around_them_or_fewer_where_there_is_no_room(
     assert window.pre == "".join(TEXT[span[0] - 1 : span[1]])
 
 
+LONG = [f"value_{name} = compute_something_long_enough({name})\n" for name in "abcdef"]
+CALL = ["call_it(\n", "    one_argument_that_is_long,\n", "    another_argument_as_well,\n", ")\n"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "new", "span"),
+    [
+        # An insertion takes the statements on both sides of it, or the one that there is.
+        (2, 2, "NEW = 1\n", (2, 3)),
+        (0, 0, "NEW = 1\n", (1, 1)),
+        (10, 10, "NEW = 1\n", (10, 10)),
+        (3, 3, "NEW = 1\n", (3, 7)),
+        (7, 7, "NEW = 1\n", (4, 8)),
+        (5, 5, "    new,\n", (5, 6)),
+        # A change takes what it touches, as a whole.
+        (1, 2, "NEW = 1\n", (2, 2)),
+        (1, 3, "NEW = 1\n", (2, 3)),
+        (4, 5, "NEW = 1\n", (4, 7)),
+    ],
+)
+def test_the_statements_that_a_change_takes(start: int, end: int, new: str, span: tuple[int, int]) -> None:
+    lines = [*LONG[:3], *CALL, *LONG[3:]]
+    post = "".join([*lines[:start], new, *lines[end:]])
+    window = windows.cut("".join(lines), post, "python")
+    assert window is not None
+    assert (window.start_line, window.end_line, window.kind) == (*span, "statements")
+
+
 @pytest.mark.parametrize(("pad", "kind"), [(9, "statements"), (8, "lines")])
 def test_statements_of_fewer_than_forty_characters_are_no_window(pad: int, kind: str) -> None:
     """The statement alone would be one; the lines around it are taken instead."""

@@ -53,6 +53,19 @@ def test_what_stands_beyond_the_end_of_a_list_is_lost(
     assert lost in outcome.detail
 
 
+@pytest.mark.parametrize(
+    ("named", "lost"), [({"kind": "function_definition"}, False), ({"pattern": "def $F($$$): $$$"}, True)]
+)
+def test_a_keyword_belongs_to_a_kind_but_not_to_a_pattern_that_spells_it_out(
+    named: dict[str, Any], lost: bool
+) -> None:
+    fields = {"name": "$F", "parameters": "$P", "body": "$B"}
+    parts = [{"has": {"field": field, "pattern": name}} for field, name in fields.items()]
+    rule = action("python", {**named, "all": parts}, "def $F$P:\n    $B")
+    outcome = judge(rule, "async def f(a):\n    return a\n")
+    assert (Verdict.LOSSY in outcome.flags) is lost and ("'async'" in outcome.detail) is lost
+
+
 @pytest.mark.parametrize(("n", "lost"), [(24, False), (25, True)])
 def test_what_so_many_nameless_variables_hold_is_meant_to_go(n: int, lost: bool) -> None:
     rule = action("python", {"pattern": f"f({', '.join(['$_'] * n)})"}, "g()")
