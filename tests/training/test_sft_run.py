@@ -451,6 +451,24 @@ def test_the_best_step_is_kept_and_training_stops_without_a_better_one(
         assert again["dev_loss"] == result["dev_loss"]
 
 
+def test_a_run_that_was_moved_finds_its_best_step(data: Callable[[str], str], tmp_path: Path) -> None:
+    """Checkpoints hold the best one's path; where nothing is, transformers keeps the last step's weights."""
+    trainer = {**TRAINER, "save_steps": 2, "learning_rate": 0.5, "lr_scheduler_type": "constant"}
+    config = _config(
+        data, tmp_path / "here", keep="best_loss", patience=2, eval_every_steps=2, bucket=False,
+        trainer={**trainer, "max_steps": 200},
+    )  # fmt: skip
+    result = _train(config)
+    assert result["kept_step"] < result["steps"]
+    weights = (tmp_path / "here/model.safetensors").read_bytes()
+    (tmp_path / "here/run/result.json").unlink()
+    (tmp_path / "here").rename(tmp_path / "there")
+    again = _train(config.model_copy(update={"out": tmp_path / "there"}))
+    assert again["resumed_from_step"] == result["steps"]
+    assert (tmp_path / "there/model.safetensors").read_bytes() == weights
+    assert again["kept_step"] == result["kept_step"]
+
+
 def test_what_chooses_the_weights_is_part_of_the_run(
     data: Callable[[str], str], records: list[Any], tmp_path: Path
 ) -> None:

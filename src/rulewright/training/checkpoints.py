@@ -24,6 +24,7 @@ from rulewright.training import environment
 from rulewright.training.config import SftConfig
 
 COMPLETE: Final = "complete.json"
+_FINAL: Final = "final.new"
 # As gloo and NCCL tell it.
 _PARTED: Final = re.compile("closed by peer|reset by peer|Broken pipe|remote process exited")
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
@@ -86,7 +87,25 @@ def last_whole(folder: Path) -> Path | None:
 
 def agree_on_start(folder: Path) -> Path | None:
     """The checkpoint to continue from, the main process's choice in every process."""
-    return environment.agree(lambda: last_whole(folder))
+
+    def choose() -> Path | None:
+        start = last_whole(folder)
+        if start is not None:
+            _find_best(start)
+        return start
+
+    return environment.agree(choose)
+
+
+def _find_best(start: Path) -> None:
+    """Have a checkpoint name the best one where it lies now: the run may have been moved.
+
+    Transformers keeps the last step's weights where it finds nothing at the noted path.
+    """
+    path = start / "trainer_state.json"
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if best := state.get("best_model_checkpoint"):
+        jsonl.write_json(path, {**state, "best_model_checkpoint": str(start.with_name(Path(best).name))})
 
 
 def is_over(folder: Path, patience: int = 0) -> bool:
@@ -134,7 +153,8 @@ def clear(out: Path, published: bool = True) -> None:
     run = out / "run"
     for mark in run.glob(f"checkpoints/*/{COMPLETE}"):
         mark.unlink()  # first: what is half removed is not whole
-    for folder in (run / "checkpoints", run / "tokens", run / "tokenizer", *run.glob("best[-.]*")):
+    named = [run / name for name in ("checkpoints", "tokens", "tokenizer", _FINAL)]
+    for folder in (*named, *run.glob("best[-.]*")):
         shutil.rmtree(folder, ignore_errors=True)
     (run / "dev.jsonl").unlink(missing_ok=True)
     if published:
@@ -185,7 +205,7 @@ def write_note(folder: Path, style: Style, thinking: bool | None, task: str, bas
 
 def save(config: SftConfig, style: Style, thinking: bool | None, trainer: Any, tokenizer: Any) -> None:
     """Write what transformers loads: weights (or adapter), tokenizer, and how to ask it."""
-    fresh = config.out / "run" / "final.new"
+    fresh = config.out / "run" / _FINAL
     trainer.save_model(str(fresh))
     if environment.is_main():
         tokenizer.save_pretrained(fresh)
