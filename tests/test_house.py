@@ -92,3 +92,10 @@ def test_tests_use_public_names_only(root: Path) -> None:
     found = {path.name: private_names(path.read_text(encoding="utf-8")) - THEIRS for path in files}
     assert not {name: names for name, names in found.items() if names}
     assert private_names("a._b\nfrom c import _d\npatch.setattr(e, '_f', 1)\nself._g\n") == {"_b", "_d", "_f"}
+
+
+def test_measuring_a_folder_without_code_is_told_in_one_line(root: Path, tmp_path: Path) -> None:
+    measure = [sys.executable, str(root / "tools" / "house.py")]
+    done = subprocess.run(measure, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("src/rulewright: no Python files there") and done.stderr.count("\n") == 1

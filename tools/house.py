@@ -194,6 +194,9 @@ def measure(root: Path) -> dict[str, str]:
 
 
 def main(roots: list[Path]) -> None:
+    for root in roots:
+        if not any(root.rglob("*.py")):
+            sys.exit(f"{root}: no Python files there; name the package, e.g. {sys.argv[0]} src/rulewright")
     columns = [measure(root) for root in roots]
     width = max(len(row) for row in columns[0])
     if len(roots) > 1:

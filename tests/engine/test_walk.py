@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.actions.rule_file import Document, read_rule_file
-from rulewright.engine import by_words, cli, walk
+from rulewright.engine import by_words, cli, listing, walk
 from rulewright.errors import RulewrightError, UsageError
 
 PYTHON = "id: p\nlanguage: Python\nrule: {pattern: old($A)}\nfix: new($A)\n"
@@ -352,3 +352,13 @@ def test_code_within_another_language_is_named(here: Path) -> None:
         found = walk.find([Path()], documents(JAVASCRIPT), judged=judged)
         assert taken(found) == {"y.js": (0,)}
         assert found.named == [(Path("page.html"), "code within another language")]
+
+
+def test_more_paths_than_a_command_line_holds(here: Path) -> None:
+    deep = Path(*["d" * 250] * 15)
+    put(here, *(f"{deep}/{n}.py" for n in range(600)))
+    put(here, "last.py")
+    paths = [deep / f"{n}.py" for n in range(600)] + [Path("last.py")]  # 2.3 MB
+    assert len(walk.find(paths, documents(PYTHON)).files) == len(paths)
+    found = listing.scan(paths, [("python", {"rule": {"pattern": "old($A)"}})])
+    assert found.matched == set(found.files) == set(paths)

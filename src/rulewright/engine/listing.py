@@ -65,12 +65,35 @@ def scan(
 
 def run(words: Sequence[str], paths: Sequence[Path], folder: Path | None = None) -> tuple[bytes, bytes]:
     """Run ast-grep in the current folder; return its trace and its output."""
-    given = [str(path) if not str(path).startswith("-") else f"./{path}" for path in paths]
+    runs = [_run([*words, *portion], folder) for portion in _portions(paths)]
+    traces, outputs = zip(*runs, strict=True)
+    return b"\n".join(traces), b"\n".join(outputs)
+
+
+def _portions(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """Paths as arguments, as many at once as a command line holds; without any, one empty list."""
+    portion: list[str] = []
+    left = _LINE_BYTES
+    for path in paths:
+        name = f"./{path}" if str(path).startswith("-") else str(path)
+        left -= len(os.fsencode(name))
+        if left < 0 and portion:
+            yield portion
+            portion, left = [], _LINE_BYTES - len(os.fsencode(name))
+        portion.append(name)
+    yield portion
+
+
+_LINE_BYTES: Final = 1 << 17
+"""Of the paths on one command line: with a pointer for each, macOS takes 1 MiB and Linux 2."""
+
+
+def _run(words: Sequence[str], folder: Path | None) -> tuple[bytes, bytes]:
     environment = {**cli.ENVIRONMENT, **{k: os.environ[k] for k in _OF_GIT if k in os.environ}}
     with (
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
-        cli.start(*words, *given, stdout=out, stderr=err, env=environment, cwd=folder) as running,
+        cli.start(*words, stdout=out, stderr=err, env=environment, cwd=folder) as running,
     ):
         try:
             code = running.wait(cli.WALL_SECONDS)
