@@ -10,8 +10,8 @@ from ast_grep_py import SgRoot
 from rulewright import engine
 from rulewright.actions import Action
 from rulewright.languages import Language
-from rulewright.mining.rules import guards, import_rules, imports
-from rulewright.mining.rules.imports import Binding
+from rulewright.mining.rules import guards, import_rules, import_statements, imports
+from rulewright.mining.rules.import_statements import Binding
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,13 @@ from rulewright.mining.rules.imports import Binding
         ("php", "<?php\nuse A\\B, C\\D as E;\n", {("A\\B", "B"), ("C\\D", "E")}),
         ("typescript", "import a = require('m');\n", {("m", "a")}),
         ("rust", "pub(crate) use a::B;\n", {("a::B", "B")}),
+        ("rust", "use a::{self as b, c::*, self};\n", {("a", "b")}),
+        ("kotlin", "import a.`when`\n\nval x = 1\n", {("a.`when`", "`when`")}),
+        # What a list gives: a name beside its default, the names in a pattern; a type is no value.
+        ("javascript", "const { a = b, c: { d }, ...e } = require('m').f('n');\n",
+         {("m", "a"), ("m", "d"), ("m", "e")}),
+        ("typescript", "const { a } = require('m') as { a: string };\n", {("m", "a")}),
+        ("javascript", "const f = () => {\n  const b = require('m');\n  return b;\n};\n", set()),
         # A comment names nothing.
         ("python", "from a import (\n    b,  # c\n    # d\n)\n", {("a", "b")}),
         ("javascript", "import {\n  a, // it's b\n  /* c */\n} from 'https://d/e';\n",
@@ -61,11 +68,12 @@ def test_the_names_that_a_file_imports(language: Language, text: str, names: set
         ("python", "from a import *"), ("python", "imported = 1"), ("python", "import $A"),
         ("javascript", "import 'a';"), ("javascript", "require('a');"),
         ("javascript", "export { b } from 'a';"), ("java", "import a.*;"),
-        ("rust", "use a::{self};"), ("go", "f()"), ("ruby", "require 'a'"),
+        ("rust", "use a::{self};"), ("go", "f()"), ("go", 'f.G(x, "a")'),
+        ("ruby", "require 'a'"),
     ],
 )  # fmt: skip
 def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
-    assert imports.parse_import(text, language) is None
+    assert import_statements.parse_import(text, language) is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +90,9 @@ def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_an_import_binds(language: Language, text: str, module: str, names: set[str]) -> None:
-    assert imports.parse_import(text, language) == imports.Import(frozenset(names), module)
+    assert import_statements.parse_import(text, language) == import_statements.Import(
+        frozenset(names), module
+    )
 
 
 def test_the_lines_of_a_file_without_its_imports() -> None:
@@ -244,6 +254,10 @@ REQUIRED = [
         ("javascript", {("m", "a"): "import { a, b } from 'm';"}, {},
          "import { a } from 'm';\nimport { b } from 'n';\n\nb(1);\n",
          "import { b } from 'n';\n\nb(1);\n"),
+        ("typescript", {("m", "A"): "import type { A, B } from 'm';"}, {},
+         "import type { A, B } from 'm';\n\nlet b: B;\n", "import type { B } from 'm';\n\nlet b: B;\n"),
+        ("php", {("A\\B", "B"): "use A\\B;"}, {}, "<?php\nuse X\\Y;\nuse A\\B;\n\nf(new Y());\n",
+         "<?php\nuse X\\Y;\n\nf(new Y());\n"),
         ("javascript", {("m", "a"): "import d, { a, b } from 'm';"}, {},
          "import d, { a, b } from 'm';\n\nd(b);\n", "import d, { b } from 'm';\n\nd(b);\n"),
         ("php", {}, {("A\\B", "C"): "use A\\B\\{C, D};"}, "<?php\nuse X\\Y;\n\nf(new C());\n",

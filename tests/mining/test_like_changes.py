@@ -11,7 +11,8 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine.cli import binary
-from rulewright.mining.rules import imports
+from rulewright.languages import Language
+from rulewright.mining.rules import import_statements, imports
 from rulewright.verdict import Place
 
 ONE = "import os\nfrom old_kit import choose\n\n\ndef f(xs):\n    return choose(xs, 3)\n\n\ndef g(p):\n    return os.path.join(p, 'x')\n"  # noqa: E501
@@ -315,14 +316,16 @@ def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.Capt
         (r"use function A\f;", "php", r"A\f", {"f"}),
     ],
 )
-def test_an_import_says_what_it_binds(text: str, language: str, module: str, names: set[str]) -> None:
-    assert imports.parse_import(text, language) == imports.Import(frozenset(names), module)  # type: ignore[arg-type]
+def test_an_import_says_what_it_binds(text: str, language: Language, module: str, names: set[str]) -> None:
+    assert import_statements.parse_import(text, language) == import_statements.Import(
+        frozenset(names), module
+    )
 
 
 def test_what_is_no_import_binds_nothing() -> None:
     assert (
-        imports.parse_import("x = require", "javascript") is None
-        and imports.parse_import("a.b()", "python") is None
+        import_statements.parse_import("x = require", "javascript") is None
+        and import_statements.parse_import("a.b()", "python") is None
     )
     assert imports.code_lines("import a\n\n\nx = 1\n", "python") == ["x = 1"]
 

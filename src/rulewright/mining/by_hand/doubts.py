@@ -20,7 +20,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.replay import places_and_wrong_lines, places_of, with_their_parts
 from rulewright.mining.judge.confidence import drops_unnamed, names_nothing
 from rulewright.mining.learn.grading import Tier
-from rulewright.mining.rules import callees, imports, specificity
+from rulewright.mining.rules import callees, import_statements, imports, specificity
 from rulewright.mining.rules.reading import new_text, old_text, standalone_names, terms, text_bits, words_of
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
@@ -99,7 +99,7 @@ def why_context_dependent(plain: Action, action: Action, changes: Sequence[Chang
         return f"`{own}` is a method of another class elsewhere"
     if _deletes(rule):
         unguarded = specificity.unguarded_import(old_text(rule), action.language)
-        if unguarded and action.language not in imports.KINDS:
+        if unguarded and action.language not in import_statements.KINDS:
             return unguarded
         if _moves(rule, changes):
             return "what it takes away stands elsewhere in your change"

@@ -22,7 +22,7 @@ from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, replay
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.learn.grading import TIERS, Tier
-from rulewright.mining.rules import guards, imports
+from rulewright.mining.rules import guards, import_statements, imports
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
@@ -175,7 +175,7 @@ class LearnedRules:
 
         Where code changes with such an import, it is as sure as the other places of the file are.
         """
-        if language in imports.KINDS:
+        if language in import_statements.KINDS:
             return {}
         is_import = import_line(language).match
         changed = doubts.changed_code([one for one in self.changes if one.language == language], language)

@@ -23,6 +23,7 @@ from rulewright.mining.learn import cover
 from rulewright.mining.learn.grading import TIERS
 from rulewright.mining.rules import callees, guards, imports
 from rulewright.mining.rules.import_rules import rules_for_imports
+from rulewright.mining.rules.import_statements import Binding, Import
 from rulewright.mining.rules.reading import new_text, old_text
 
 
@@ -30,8 +31,8 @@ from rulewright.mining.rules.reading import new_text, old_text
 class ImportedNames:
     """The imported names that a change removes and adds, with their statements."""
 
-    gone: dict[imports.Binding, str]
-    come: dict[imports.Binding, str]
+    gone: dict[Binding, str]
+    come: dict[Binding, str]
     post_with_old_imports: dict[Path, str]
     """The files whose imports change what they bind; each after the change but for its imports."""
 
@@ -50,8 +51,8 @@ class ImportedNames:
         return names
 
     @property
-    def removed_imports(self) -> list[imports.Import]:
-        return [imports.Import(frozenset({one.name}), one.module) for one in self.gone]
+    def removed_imports(self) -> list[Import]:
+        return [Import(frozenset({one.name}), one.module) for one in self.gone]
 
 
 class _Forms(NamedTuple):

@@ -17,7 +17,7 @@ from rulewright.engine.parsing import parse
 from rulewright.grammars import ROOT
 from rulewright.languages import Language
 from rulewright.mining.rules import imports
-from rulewright.mining.rules.imports import KINDS, NAMES, REQUIRES, Import
+from rulewright.mining.rules.import_statements import KINDS, NAMES, REQUIRES, Import, parse_import
 from rulewright.mining.rules.reading import new_text, old_text
 from rulewright.mining.text.snippets import of_kinds
 from rulewright.mining.text.tree import Tree
@@ -225,7 +225,7 @@ def _difference(text: str, other: str, language: Language) -> Import | None:
     found = [
         one
         for line in _lines(text)
-        if line not in lines and (one := imports.parse_import(line, language)) is not None
+        if line not in lines and (one := parse_import(line, language)) is not None
     ]
     return found[0] if len(found) == 1 else None
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from rulewright.actions.action import Rule
 from rulewright.actions.visit import regex_escape
-from rulewright.engine.parsing import parse
 from rulewright.grammars import ROOT
 from rulewright.languages import Language
 from rulewright.mining.rules.guards import (
@@ -25,17 +24,16 @@ from rulewright.mining.rules.guards import (
     module_regex,
     with_guards,
 )
-from rulewright.mining.rules.imports import (
+from rulewright.mining.rules.import_statements import (
     HOLDERS,
     KINDS,
     NAMES,
-    PATHS,
     REQUIRES,
     Binding,
     Import,
-    last_name,
+    only_name,
     parse_import,
-    without_comments,
+    read_import,
 )
 from rulewright.mining.text.snippets import of_kinds
 
@@ -52,12 +50,8 @@ _DEFINITIONS: Final[Mapping[Language, tuple[str, ...]]] = {
     "rust": ("function_item", "struct_item", "enum_item", "trait_item"),
 }  # fmt: skip
 """Node kinds that define a name, in their field `name`."""
-_LIST: Final = re.compile(r"import\s+(?:\w+\s*,\s*)?\{")
-_SOURCE: Final = re.compile(r"\bfrom\s*(?=[\"'])|=\s*(?:await\s+)?(?:require|import)\s*\(")
-"""Where the names of an import of JavaScript end, and its module follows."""
 _NOTE: Final = r"^(#|//|/\*)\s*(noqa|type:|pylint|pyright|mypy|flake8|isort|ruff|eslint|tslint|prettier|@ts-)"
 """A comment to a checker, which is about the code before it."""
-_DECLARING: Final = ("const ", "let ", "var ")
 
 
 def rules_for_imports(
@@ -111,38 +105,15 @@ def _exactly(statement: str, language: Language) -> dict[str, Any]:
     """The matcher for a whole statement; a pattern would match longer ones too."""
     words = re.sub(r"(?:\\s)?\s+", r"\\s+", regex_escape(statement.rstrip(";")))
     quoted = re.sub(r"""\\?["']""", """["']""", words)
-    root = parse(statement, language).root.children()
-    own = root[0].kind() if root and language not in HOLDERS else KINDS[language][0]
-    return {"kind": own, "regex": rf"^{quoted};?$"}
+    read = read_import(statement, language)
+    kind = read.node.kind() if read is not None else KINDS[language][0]
+    return {"kind": kind, "regex": rf"^{quoted};?$"}
 
 
 def _statement_for(one: Binding, statement: str, language: Language) -> str:
     """A statement that binds this one name, written like the given statement."""
-    stated = parse_import(statement, language)
-    if stated is not None and len(stated.names) == 1:
-        return statement
-    own = re.search(rf"[\w.]+\s+as\s+{one.name}\b", statement)
-    name = own[0] if own is not None else one.name
-    if language == "python":
-        return f"from {one.module} import {name}"
-    if language in PATHS:
-        sort = re.match(r"use\s+(function|const)\b", statement)
-        return f"use {f'{sort[1]} ' if sort else ''}{one.module}{PATHS[language]}{name};"
-    return _script_statement_for(one.name, without_comments(statement, language))
-
-
-def _script_statement_for(name: str, statement: str) -> str:
-    """The statement for one name of several: from the list, the whole module, or the default."""
-    source = _SOURCE.search(statement)
-    assert source is not None, statement
-    clause, rest = statement[: source.start()], statement[source.start() :].lstrip()
-    head = "import type" if re.match(r"import\s+type\s+[{*]", clause) else clause.split()[0]
-    listed = clause.partition("{")[2].rpartition("}")[0].split(",")
-    own = next((part.strip() for part in listed if last_name(part) == name), "")
-    if own:
-        return f"{head} {{ {own} }} {rest}"
-    is_whole = re.search(rf"[*]\s*as\s+{re.escape(name)}", clause) is not None
-    return f"{head} {'* as ' if is_whole else ''}{name} {rest}"
+    read = read_import(statement, language)
+    return only_name(one.name, read, language) if read is not None else statement
 
 
 def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule]:
@@ -155,7 +126,7 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
-    if language in _PARTS and (statement.startswith("from ") or _LIST.match(statement)):
+    if language in _PARTS and _is_listed(one, statement, language):
         statement_around = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
                 "regex": module_regex(one.module, language), "stopBy": "end"}  # fmt: skip
         part = {
@@ -168,6 +139,14 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
                "fix": {"template": "$Z", "expandEnd": after}}  # fmt: skip
         yield {"rule": {**part, "follows": {"regex": "^,$"}},
                "fix": {"template": "", "expandStart": {"regex": r"^,$"}}}  # fmt: skip
+
+
+def _is_listed(one: Binding, statement: str, language: Language) -> bool:
+    """Whether a name stands in a list of an import, not of a declaration."""
+    read = read_import(statement, language)
+    if read is None or read.node.kind() in REQUIRES:
+        return False
+    return any(name.is_listed for name in read.names if name.name == one.name)
 
 
 def removal_rules(one: Binding, statement: str, language: Language) -> list[Rule]:
@@ -206,11 +185,11 @@ def _after_imports(statement: str, language: Language) -> Rule:
 
     An import with a note to a checker behind it is left alone: the note would stand behind the new one.
     """
-    kinds = [kind for kind in KINDS[language] if kind not in REQUIRES]
-    if statement.startswith(_DECLARING):
-        kinds = list(REQUIRES)
+    read = read_import(statement, language)
+    is_declaration = read is not None and read.node.kind() in REQUIRES
+    kinds = [kind for kind in KINDS[language] if (kind in REQUIRES) == is_declaration]
     kind = of_kinds(kinds)
-    known: dict[str, Any] = {"regex": r"\brequire\("} if kinds == list(REQUIRES) else {}
+    known: dict[str, Any] = {"regex": r"\brequire\("} if is_declaration else {}
     later: dict[str, Any] = {"precedes": {**kind, **known, "stopBy": "end"}}
     if REQUIRES[0] in KINDS[language] or language == "python":
         noted = {"precedes": {"kind": "comment", "regex": _NOTE}}

@@ -6,191 +6,30 @@ An import is the same in every file, wherever it stands there and whatever is im
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
-from typing import Final, NamedTuple
-
-from ast_grep_py import SgNode
 
 from rulewright import difftext
-from rulewright.actions import visit
-from rulewright.engine.parsing import parse, span
+from rulewright.engine.parsing import parse
 from rulewright.languages import Language
-
-REQUIRES: Final = ("variable_declaration", "lexical_declaration")
-_SCRIPT: Final = ("import_statement", *REQUIRES)
-_SCRIPT_NAMES: Final = ("identifier", "shorthand_property_identifier")
-_TYPED_NAMES: Final = (*_SCRIPT_NAMES, "type_identifier")
-KINDS: Final[Mapping[Language, tuple[str, ...]]] = {
-    "python": ("import_statement", "import_from_statement"),
-    "javascript": _SCRIPT, "typescript": _SCRIPT, "tsx": _SCRIPT,
-    "java": ("import_declaration",), "go": ("import_spec",), "rust": ("use_declaration",),
-    "kotlin": ("import_header",), "php": ("namespace_use_declaration",),
-}  # fmt: skip
-"""Node kinds of imports."""
-NAMES: Final[Mapping[Language, tuple[str, ...]]] = {
-    "python": ("identifier",), "javascript": _SCRIPT_NAMES, "typescript": _TYPED_NAMES, "tsx": _TYPED_NAMES,
-    "java": ("identifier", "type_identifier"), "go": ("identifier", "package_identifier"),
-    "rust": ("identifier", "type_identifier"), "kotlin": ("simple_identifier", "type_identifier"),
-    "php": ("name",),
-}  # fmt: skip
-"""Node kinds of names that may use an import."""
-HOLDERS: Final[Mapping[Language, str]] = {"kotlin": "import_list", "go": "import_declaration"}
-"""Node kind of the parent of imports, where that is not the root."""
-PATHS: Final[Mapping[Language, str]] = {"java": ".", "kotlin": ".", "rust": "::", "php": "\\"}
-"""The separator of a qualified name, where an import is one path."""
-_NAME: Final = re.compile(r"[^\W\d][\w$]*|\$[\w$]*")
-_STRING: Final = re.compile(r"""(["'])(.*?)\1""")
-_REQUIRE: Final = re.compile(
-    r"^\s*(?:const|let|var|import)\s+(.*?)=\s*(?:await\s+)?(?:require|import)\s*\(", re.DOTALL
+from rulewright.mining.rules.import_statements import (
+    KINDS,
+    PATHS,
+    Binding,
+    ImportStatement,
+    import_statements,
 )
-_PATH: Final = re.compile(
-    r"(?:import|(?:pub(?:\s*\([^)]*\))?\s+)?use)\s+(?:(?:static|function|const)\s+)?\\?([\w.:\\]+)"
-    r"((?:\.|::|\\)\{.*\}|\s+as\s+\w+)?",
-    re.DOTALL,
-)
-_SEVERAL: Final[Mapping[str, tuple[str, ...]]] = {
-    "import_statement": ("dotted_name", "aliased_import"),
-    "namespace_use_declaration": ("namespace_use_clause",),
-    **dict.fromkeys(REQUIRES, ("variable_declarator",)),
-}  # fmt: skip
-"""Node kinds of the imports in a statement that may hold several, each of its own module."""
-_KEYWORDS: Final = frozenset({"import", "type", "typeof", "static", "use", "pub", "crate", "self"})
-
-
-@dataclass(frozen=True)
-class Import:
-    """The names that one statement imports, and their module."""
-
-    names: frozenset[str]
-    module: str
-
-
-class Binding(NamedTuple):
-    """One name that a file imports."""
-
-    module: str
-    name: str
-
-
-def parse_import(text: str, language: Language) -> Import | None:
-    """Parse an import statement; `None` if it is none, or binds no name."""
-    module, bound = _parsed(text, language)
-    return Import(frozenset(one.name for one in bound), module) if bound else None
-
-
-def _parsed(text: str, language: Language) -> tuple[str, list[Binding]]:
-    """The module that a statement names, and each name that it binds, of that module or of one inside it."""
-    if language not in KINDS or visit.VARIABLE.search(text):
-        return "", []
-    module, parts = _split(without_comments(text, language).strip().rstrip(";"), language)
-    bound: list[Binding] = []
-    for part in parts:
-        path, sign, last = part.rpartition(PATHS[language]) if language in PATHS else ("", "", part)
-        if (name := last_name(last)) and name not in _KEYWORDS:
-            bound.append(Binding(f"{module}{sign}{path}" if path else module, name))
-    return module, bound
-
-
-def last_name(part: str) -> str:
-    """The name that a part of an import binds: the last one, as in `a as b` and `a: b`; empty if none."""
-    return next(reversed(_NAME.findall(part)), "")
-
-
-def without_comments(text: str, language: Language) -> str:
-    """An import statement without the comments in it."""
-    return re.sub(r"#.*" if language == "python" else r"(?<!:)//.*|/\*.*?\*/", "", text)
-
-
-def _split(text: str, language: Language) -> tuple[str, list[str]]:
-    """The module, and one text for each bound name."""
-    if language == "python":
-        found = re.fullmatch(r"from\s+([\w.]+)\s+import\s+\(?(.*?)\)?", text, re.DOTALL)
-        if found is not None:
-            return found[1], found[2].split(",")
-        found = re.fullmatch(r"import\s+([\w.]+(?:\s+as\s+\w+)?)", text)
-        name = found[1] if found is not None else ""
-        return name.split(" ")[0], [name if " as " in name else name.split(".")[0]]
-    if language in PATHS:
-        found = _PATH.fullmatch(text)
-        if found is None or found[1].endswith(PATHS[language]):
-            return "", []
-        listed = (found[2] or "").removeprefix(PATHS[language])
-        return found[1], _flat(listed) if listed else [found[1].split(PATHS[language])[-1]]
-    string = _STRING.search(text)
-    if string is None:
-        return "", []
-    if language == "go":
-        before = text[: string.start()].replace("import", "").strip()
-        return string[2], [before or _package(string[2])]
-    required = _REQUIRE.match(text)
-    if required is not None:
-        return string[2], required[1].strip("{} \n").split(",")
-    if not re.match(r"import\b", text):
-        return "", []
-    return string[2], re.split(r"[,{}]", text[: string.start()].removeprefix("import").rpartition("from")[0])
-
-
-def _flat(listed: str) -> list[str]:
-    """The paths of a list of imports, which may hold lists.
-
-    >>> _flat("{a::{b, c as d}, e}")
-    ['a::b', 'a::c as d', 'e']
-    """
-    while found := re.search(r"([^{},]*)\{([^{}]*)\}", listed):
-        head, inner = found[1].strip(), (part.strip() for part in found[2].split(","))
-        flat = ",".join(head + part for part in inner if part)
-        listed = listed[: found.start()] + flat + listed[found.end() :]
-    return [part for part in map(str.strip, listed.split(",")) if part]
-
-
-def _package(path: str) -> str:
-    """The name of a Go package by its import path, whose last part may be a version; empty if unknown.
-
-    >>> _package("k8s.io/klog/v2"), _package("gopkg.in/yaml.v3"), _package("a/go-b")
-    ('klog', 'yaml', '')
-    """
-    found = re.search(r"([^/]+?)(?:[/.]v\d+)?$", path)
-    return found[1] if found is not None and _NAME.fullmatch(found[1]) else ""
-
-
-class _Statement(NamedTuple):
-    """An import statement with its lines, from 0."""
-
-    text: str
-    first: int
-    last: int
-    bound: tuple[Binding, ...]
-
-
-def _statements(text: str, language: Language) -> Iterator[_Statement]:
-    """The import statements at the top level of a file."""
-    top: list[SgNode] = []
-    for node in parse(text, language).root.children():
-        is_holder = node.kind() == HOLDERS.get(language)
-        top += node.find_all(kind=KINDS[language][0]) if is_holder else [node]
-    for node in top:
-        lines = node.range()
-        for text in _one_by_one(node) if node.kind() in KINDS[language] else ():
-            if bound := _parsed(text, language)[1]:
-                yield _Statement(text, lines.start.line, lines.end.line, tuple(bound))
-
-
-def _one_by_one(node: SgNode) -> list[str]:
-    """A statement, or each of its several imports as a statement of its own (`import a, b`)."""
-    parts = [part for part in node.children() if part.kind() in _SEVERAL.get(node.kind(), ())]
-    if len(parts) < 2:
-        return [node.text()]
-    head = node.text()[: span(parts[0])[0] - span(node)[0]]
-    return [head + part.text() for part in parts]
 
 
 def bindings(text: str, language: Language) -> dict[Binding, str]:
     """Every name that a file imports, with its statement."""
     if language not in KINDS:
         return {}
-    return {name: one.text for one in _statements(text, language) for name in sorted(set(one.bound))}
+    return {Binding(*name[:2]): one.text for one in _read(text, language) for name in sorted(one.names)}
+
+
+def _read(text: str, language: Language) -> Iterator[ImportStatement]:
+    return import_statements(parse(text, language).root, language)
 
 
 def post_with_old_imports(pre: str, post: str, language: Language) -> str | None:
@@ -225,7 +64,8 @@ def _with_imports_of(pre: str, post: str, language: Language) -> str:
 
 def _lines(text: str, language: Language) -> set[int]:
     """The lines (from 0) of import statements."""
-    return {line for one in _statements(text, language) for line in range(one.first, one.last + 1)}
+    ranges = (one.node.range() for one in _read(text, language))
+    return {line for one in ranges for line in range(one.start.line, one.end.line + 1)}
 
 
 def _is_blank(line: str) -> bool:
@@ -263,19 +103,21 @@ def only_import_from(word: str, text: str, language: Language) -> str:
     >>> only_import_from("kit", "import kit.Box;\n", "java")
     'Box'
     """
-    found = [
-        (one.name, statement)
-        for one, statement in bindings(text, language).items()
+    statements = _read(text, language) if language in KINDS else ()
+    found = {
+        one.name: one
+        for statement in statements
+        for one in statement.names
         if word == one.module or word in re.split(r"[^\w-]+", one.module)
-    ]
+    }
     if PATHS.get(language) == "." and word == word.lower():
         after = set(re.findall(rf"(?<!\w){re.escape(word)}\.(?=(?:[a-z]\w*\.)*[A-Z*])(\w+)", text))
         if after:
             return after.pop() if len(after) == 1 else ""
-    if len(found) != 1 or found[0][0] == word:
+    if len(found) != 1 or word in found:
         return ""
-    is_named = language in PATHS or "{" in found[0][1] or found[0][1].startswith("from ")
-    return found[0][0] if is_named else ""
+    (one,) = found.values()
+    return one.name if language in PATHS or one.is_listed else ""
 
 
 def unbound_name(text: str, names: frozenset[str], language: Language) -> str:
