@@ -9,15 +9,14 @@ from typing import Final
 
 from ast_grep_py import SgNode, SgRoot
 
-from rulewright import grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import splice
 from rulewright.engine import suppress
-from rulewright.engine.applier import MatchEdit, find_all
+from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace
+from rulewright.engine.name_use import owner_of, role_of
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
-from rulewright.languages import Language
 from rulewright.verdict import Place
 
 _IMPORTS: Final = frozenset(
@@ -32,26 +31,6 @@ _WORDS: Final = frozenset(
         "heredoc_content",
     }
 )  # fmt: skip
-
-
-_CLASS_NAME: Final = re.compile(r"[A-Z]\w*[a-z]\w*")
-_DEFINES: Final = re.compile(
-    r"class|interface|struct|enum|trait|record|module|type_spec|type_alias|type_item"
-)
-_BASES: Final = re.compile(r"super|base_|extends|heritage|delegation|constructor_invocation|impl_item")
-_MAKES: Final = frozenset(
-    {
-        "object_creation_expression", "new_expression", "composite_literal", "compound_literal_expression",
-        "struct_expression",
-    }
-)  # fmt: skip
-_GENERIC: Final = frozenset({"generic_type", "generic_name"})
-_OF_ONE: Final = grammars.MEMBERS | _GENERIC | {"qualified_type", "scoped_type_identifier", "user_type"}
-"""A name with its qualifier or its arguments."""
-_OF_SEVERAL: Final = frozenset({"binary_operator", "binary_expression", "union_type", "tuple"})
-"""What joins types in an annotation, or values in an expression."""
-_FUNCTIONS: Final = frozenset({"go", "c"})
-"""Languages in which a capital letter does not tell a class from a function."""
 
 
 Keep = Callable[[Place], str | None]
@@ -117,119 +96,6 @@ def change(action: Action, text: str, keep: Keep, *, exact: bool = False) -> Tra
     return trace(action, text, exact=exact, choose=choose)
 
 
-def _role(node: SgNode | None, language: Language) -> str:
-    """What the name of a class is used for, or whose it is; nothing of any other node."""
-    if node is None or not _CLASS_NAME.fullmatch(node.text()):
-        return ""
-    while inner := node.children():
-        node = inner[0]
-    if _names_space(node):
-        return "namespace"
-    is_type = node.kind() == "type_identifier"
-    has_arguments = False
-    parent = node.parent()
-    while parent is not None and parent.kind() in _OF_ONE:
-        is_type |= "type" in parent.kind()
-        has_arguments |= parent.kind() in _GENERIC
-        first = parent.children()[0]
-        if first == node and parent.kind() in grammars.MEMBERS:
-            break
-        owner = re.split(r"\W+", first.text())[-1]
-        if first != node and (owner[:1].isupper() or _in_package(parent)):
-            return f"of {owner}"
-        node, parent = parent, parent.parent()
-    while parent is not None and parent.kind() in _OF_SEVERAL:
-        node, parent = parent, parent.parent()
-    if parent is None:
-        return "value"
-    kind = parent.kind()
-    unnamed = grammars.UNNAMED_ROLES.get((kind, node.kind()))
-    is_called = parent.field("function") == node or unnamed == "function"
-    if kind in _MAKES or (is_called and language not in _FUNCTIONS):
-        return "new"
-    if _DEFINES.search(kind) and (parent.field("name") == node or unnamed == "name"):
-        return "definition"
-    above = parent.parent()
-    if _BASES.search(kind) or (above is not None and above.kind() == "class_definition"):
-        return "base"
-    is_type |= "type" in kind or parent.field("type") == node
-    return "value" if not is_type else "generic" if has_arguments else "type"
-
-
-def _in_package(parent: SgNode) -> bool:
-    """Whether a class is named with its package, as Java does where another one of its name is imported."""
-    return parent.kind() == "scoped_type_identifier" and "::" not in parent.text()
-
-
-def _names_space(node: SgNode) -> bool:
-    """Whether a name is a part of the namespace or package that a file says to be in."""
-    parent = node.parent()
-    while parent is not None and parent.kind() in _PATHS:
-        parent = parent.parent()
-    return parent is not None and parent.kind() in _SPACES
-
-
-_PATHS: Final = frozenset({"namespace_name", "qualified_name", "scoped_identifier", "identifier"})
-_SPACES: Final = frozenset(
-    {
-        "namespace_definition", "namespace_declaration", "file_scoped_namespace_declaration",
-        "package_declaration", "package_header", "package_clause",
-    }
-)  # fmt: skip
-
-
-_WORD: Final = re.compile(r"(?:(?:get|set|is|has)(?:_|(?=[A-Z])))?[A-Z]?[a-z]+")
-_CALLS: Final = re.compile(r"\s*(?:\(|\{|::<)")
-_OWNED: Final = re.compile(r"[?!]*\s*(?:\.|->)\s*$")
-_LAST_NAME: Final = re.compile(r"\w+$")
-_CLOSING: Final = {")": "(", "]": "["}
-_REACH: Final = 400
-"""Characters to look back for what a method is called on."""
-
-
-def is_one_word(name: str) -> bool:
-    """Whether a name is of one word, as methods of unlike classes have; `get_it` is no other."""
-    return _WORD.fullmatch(name) is not None
-
-
-def _whose(source: str, edit: MatchEdit, gone: Sequence[str], come: Sequence[str], language: Language) -> str:
-    """Whose method is called at a place where nothing but its name, one plain word, changes; else nothing.
-
-    >>> _whose("self.cache.fetch(1)", MatchEdit(11, 16, "load"), ["fetch"], ["load"], "python")
-    'of cache'
-    """
-    if len(gone) != 1 or len(come) != 1 or not is_one_word(gone[0]):
-        return ""
-    old, name = source[edit.start : edit.end], gone[0]
-    found = re.search(rf"(?:^|[.>]\s*)({name})\b", old)
-    if found is None or (dense(old[: found.start(1)] + come[0] + old[found.end(1) :]) != dense(edit.text)):
-        return ""
-    start, end = edit.start + found.start(1), edit.start + found.end(1)
-    before = source[max(0, start - _REACH) : start]
-    sign = _OWNED.search(before)
-    if sign is None or not (language == "ruby" or _CALLS.match(source, end)):
-        return ""
-    owner = _LAST_NAME.search(_without_arguments(before[: sign.start()]))
-    return f"of {owner[0].strip('_') or owner[0]}" if owner is not None else "of a value"
-
-
-def dense(text: str) -> str:
-    """A text without its blanks."""
-    return "".join(text.split())
-
-
-def _without_arguments(text: str) -> str:
-    """A text up to the brackets that it ends with."""
-    while text[-1:] in _CLOSING:
-        closing, depth = text[-1], 0
-        for at in range(len(text) - 1, -1, -1):
-            depth += (text[at] == closing) - (text[at] == _CLOSING[closing])
-            if not depth:
-                break
-        text = text[:at].rstrip()
-    return text
-
-
 def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Place]:
     """What a step changes, in order. Each text is walked once, however many places there are."""
     source = step.source
@@ -255,12 +121,12 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
         gone, come = _words(old), _words(new)
         only_gone = tuple(word for word in gone if word not in come)
         only_come = tuple(word for word in come if word not in gone)
-        owner = _whose(source, edit, only_gone, only_come, step.rule.language)
+        owner = owner_of(source, edit, only_gone, only_come, step.rule.language)
         around = (edit.node, *edit.node.ancestors()) if edit.node is not None else ()
         in_import = any("import" in one.kind() or one.kind() in _IMPORTS for one in around)
         yield Place(
             line + 1, last + 1, source[edit.start : edit.end], edit.text, number, only_gone, only_come,
-            _texts(old) == _texts(new), in_import, owner or _role(edit.node, step.rule.language),
+            _texts(old) == _texts(new), in_import, owner or role_of(edit.node, step.rule.language),
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ast_grep_py import SgNode
 
 from rulewright import difftext
 from rulewright.actions.action import Action, Rule
-from rulewright.engine.places import dense, is_one_word
+from rulewright.engine.name_use import dense, is_one_word
 from rulewright.grammars import CONSTANTS
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from rulewright import difftext
 from rulewright.actions.action import Rule
 from rulewright.actions.rule_file import Document, joined
-from rulewright.engine import places
+from rulewright.engine.name_use import dense
 from rulewright.grammars import import_line
 from rulewright.languages import Language
 from rulewright.mining.by_hand import doubts, replay
@@ -65,9 +65,9 @@ class LearnedRule:
     def repeats_safe_edit(self, place: Place, lines: Sequence[str]) -> bool:
         """Whether a place, or its whole lines, are the same code as a safe edit of the change."""
         here = "\n".join(lines[place.line - 1 : place.last_line])
-        new = places.dense(place.new)
+        new = dense(place.new)
         return bool(self.safe_edits) and any(
-            (places.dense(old), new) in self.safe_edits for old in (place.old, here)
+            (dense(old), new) in self.safe_edits for old in (place.old, here)
         )
 
     def is_trusted_for(self, language: Language) -> bool:
