@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rulewright.actions import Action, Rejection, parse_response
-from rulewright.engine import nomatch
+from rulewright.engine import no_match
 from rulewright.errors import RulewrightError
 from rulewright.generation import Completion, Generator, Sampling
 from rulewright.languages import Language
@@ -119,7 +119,7 @@ def reason(one: Tried, code: str) -> str:
     """Why a try failed, in words from which it can be repaired."""
     detail = one.outcome.detail
     if one.outcome.verdict is Verdict.NO_MATCH and one.action is not None:
-        detail = nomatch.explain(one.action, code) or detail
+        detail = no_match.explain(one.action, code) or detail
     return replace(one.outcome, detail=detail).said
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rulewright.actions import Action, parse_action
-from rulewright.engine import apply, judge, nomatch, parsing
+from rulewright.engine import apply, judge, no_match, parsing
 from rulewright.engine.judge import judge_together
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
@@ -283,13 +283,15 @@ WHY = [
 
 @pytest.mark.parametrize(("rule", "code", "reason"), WHY)
 def test_it_says_why_nothing_matched(rule: dict[str, object], code: str, reason: str) -> None:
-    assert reason in nomatch.explain(_action(rule, "x"), code)
+    assert reason in no_match.explain(_action(rule, "x"), code)
 
 
 def test_it_says_that_a_constraint_or_a_comment_is_why() -> None:
     constrained = _action("foo($A)", "x", constraints={"A": {"regex": "z"}})
-    assert "`constraints` leave none: at line 1 $A is `1`" in nomatch.explain(constrained, "foo(1)\nfoo(2)\n")
-    assert "suppressed" in nomatch.explain(_action("foo($A)", "x"), "foo(1)  # ast-grep-ignore\n")
+    assert "`constraints` leave none: at line 1 $A is `1`" in no_match.explain(
+        constrained, "foo(1)\nfoo(2)\n"
+    )
+    assert "suppressed" in no_match.explain(_action("foo($A)", "x"), "foo(1)  # ast-grep-ignore\n")
 
 
 def test_broken_code_goes_by_the_command_line() -> None:

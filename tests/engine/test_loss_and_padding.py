@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import apply, judge, nomatch, places
+from rulewright.engine import apply, judge, no_match, places
 from rulewright.languages import Language
 from rulewright.verdict import Verdict
 
@@ -188,7 +188,7 @@ def test_a_changed_text_of_a_long_string_is_said() -> None:
 )  # fmt: skip
 def test_why_a_composed_rule_matches_nothing(rule: dict[str, Any], words: list[str]) -> None:
     utils = {"utils": {"it": {"pattern": "h($A)"}}} if "matches" in rule else {}
-    said = nomatch.explain(action("python", rule, "x", **utils), "f(1)\n")
+    said = no_match.explain(action("python", rule, "x", **utils), "f(1)\n")
     assert all(word in said for word in words), said
 
 

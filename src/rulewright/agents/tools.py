@@ -27,7 +27,7 @@ from rulewright.codemod.offer import offer_learned, rule_text
 from rulewright.codemod.show import diff as file_diff
 from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, action_for, check, nearest, work_on
 from rulewright.codemod.write import drop_unwritable, write
-from rulewright.engine import checks, nomatch, places, project, walk
+from rulewright.engine import checks, no_match, places, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge_trace
 from rulewright.errors import RulewrightError, UsageError, few
@@ -156,7 +156,7 @@ def verify_rule(context: ServerContext, arguments: schemas.VerifyArguments) -> s
             worst = next(iter(work.failed or work.judged), None)
             outcome = worst.outcome if worst else Outcome(Verdict.NO_MATCH, "no file is of its language")
             if worst and outcome.verdict is Verdict.NO_MATCH:
-                reason = nomatch.explain(action_for(worst.found, documents), read_text(worst.path))
+                reason = no_match.explain(action_for(worst.found, documents), read_text(worst.path))
                 nearest = f"{worst.path}: {reason}"
     listed = shown[: arguments.limit]
     return _verified(
@@ -170,7 +170,7 @@ def _tried(action: Action, code: str, expected: str | None) -> tuple[Outcome, st
     done = trace(action, code)
     outcome = judge_trace(done, code, expected)
     lost = checks.lossy(done.steps) if done.steps else ""
-    nearest = nomatch.explain(action, code) if outcome.verdict is Verdict.NO_MATCH else ""
+    nearest = no_match.explain(action, code) if outcome.verdict is Verdict.NO_MATCH else ""
     diff = difftext.shown(code, outcome.post)
     return outcome, lost, nearest, _cut(diff, schemas.DIFF_CHARS)
 
@@ -336,7 +336,7 @@ def explain_no_match(context: ServerContext, arguments: schemas.ExplainArguments
     if not texts:
         raise UsageError("no code to look at", "give `code`, or `paths` with files of the rule's language")
     reasons = [
-        schemas.NoMatchReason(path=path, why=_cut(nomatch.explain(action, text), schemas.REASON_CHARS))
+        schemas.NoMatchReason(path=path, why=_cut(no_match.explain(action, text), schemas.REASON_CHARS))
         for path, action, text in texts
     ]
     return schemas.ExplainAnswer(

@@ -15,7 +15,7 @@ from typing import Final
 from rulewright import collector, console, difftext
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined
-from rulewright.engine import Engine, Request, cli, nomatch, places
+from rulewright.engine import Engine, Request, cli, no_match, places
 from rulewright.engine.judge import judge_together
 from rulewright.engine.rules import compile_rule
 from rulewright.engine.walk import Walk, WalkedFile, find
@@ -183,7 +183,7 @@ def nearest(
         with suppress(UsageError):
             read.append((found, read_text(found.path)))
     rules = [rule for one in documents for rule in one.action.rules]
-    return [read[number] for number in nomatch.likeliest(rules, [text for _, text in read], most)]
+    return [read[number] for number in no_match.likeliest(rules, [text for _, text in read], most)]
 
 
 def check(documents: Sequence[Document], file: str = "") -> None:
@@ -221,7 +221,7 @@ def _judged(files: Sequence[WalkedFile], work: Work, options: JudgeOptions) -> I
         elif files:
             with Engine(
                 options.workers, options.deadline_s, allow_other_version=options.allow_other_version,
-                here=options.workers == 1,
+                in_process=options.workers == 1,
             ) as engine:  # fmt: skip
                 yield from engine.judge_many(
                     Request(action_for(found, work.documents), text, found.language,

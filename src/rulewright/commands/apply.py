@@ -25,7 +25,7 @@ from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, action_for, 
 from rulewright.codemod.write import drop_unwritable, write
 from rulewright.commands.choosing import PlaceByPlace, say_failed, say_left_out
 from rulewright.config import AsJson, CommandConfig
-from rulewright.engine import nomatch, places, project
+from rulewright.engine import no_match, places, project
 from rulewright.errors import RulewrightError, UsageError
 from rulewright.replacing import read_text
 from rulewright.verdict import Verdict
@@ -190,7 +190,7 @@ def _why(one: JudgedFile, documents: Sequence[Document], few: bool) -> str:
     outcome = one.outcome
     if outcome.verdict is not Verdict.NO_MATCH or not few:
         return outcome.detail
-    reason = nomatch.explain(action_for(one.found, documents), one.texts()[0] or read_text(one.path))
+    reason = no_match.explain(action_for(one.found, documents), one.texts()[0] or read_text(one.path))
     return reason or outcome.detail
 
 

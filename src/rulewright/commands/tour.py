@@ -94,13 +94,13 @@ def _elsewhere(example: Tour, learned: TourAnswer) -> Iterator[str]:
 
 
 def _miss(example: Tour, miss: TourAnswer) -> Iterator[str]:
-    from rulewright.engine import nomatch
+    from rulewright.engine import no_match
 
     rule = miss.action.rules[0]
     pattern, fix = (" ".join(str(part).split()) for part in (rule["rule"]["pattern"], rule["fix"]))
     yield f"  {console.paint(miss.name, 'bold', sys.stdout)}: {pattern}  →  {fix}"
     if miss.outcome.verdict is Verdict.NO_MATCH:
-        why = console.clean(nomatch.explain(miss.action, example.pre))
+        why = console.clean(no_match.explain(miss.action, example.pre))
     else:
         why = console.clean(miss.outcome.detail) or "exactly the wanted code in this place"
     yield console.wrap(f"{_verdict(miss.outcome)}: {why}", "    ")

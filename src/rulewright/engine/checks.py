@@ -16,9 +16,9 @@ from rulewright.difftext import splice
 from rulewright.engine import patterns
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Step, spans_after
+from rulewright.engine.mentioned import Spans, capture
 from rulewright.engine.parsing import leaves, parse, span
 from rulewright.engine.rules import CompiledRule, Fix, weight
-from rulewright.engine.stated import Spans, capture
 from rulewright.engine.transforms import Rewrite
 
 _KEYWORD: Final = re.compile(r"[a-z_]{2,}")
@@ -97,23 +97,23 @@ def _captures(rule: CompiledRule, node: SgNode, used_only: bool = False) -> Span
 def lossy(steps: Sequence[Step]) -> str:
     """Named code inside a match that neither the pattern nor a capture covers, and that the result lacks."""
     for step in steps:
-        fix, stated = step.rule.core.fix, step.rule.stated
+        fix, mentioned = step.rule.core.fix, step.rule.mentioned
         # Without a fix nothing goes; an empty one says that the match shall go, as far as it is spelled out.
-        if fix is None or (_is_empty(fix) and not stated.spells_out):
+        if fix is None or (_is_empty(fix) and not mentioned.spells_out):
             continue
         kept = _Kept(step)
         for number, edit in enumerate(step.edits):
             node = edit.node
             if node is None or node.is_leaf():
                 continue
-            covered = _captures(step.rule, node) + stated.wildcards(node)
-            said = stated.words_for(node) if stated.choices else stated.words
-            said = said | stated.again(node) if stated.repeated else said
-            for lost in _uncovered(node, covered, said, keywords=stated.spells_out):
+            covered = _captures(step.rule, node) + mentioned.wildcards(node)
+            said = mentioned.words_for(node) if mentioned.choices else mentioned.words
+            said = said | mentioned.again(node) if mentioned.repeated else said
+            for lost in _uncovered(node, covered, said, keywords=mentioned.spells_out):
                 if not kept.holds(lost, number):
                     return _dropped(lost)
-            if stated.parts is not None:
-                for lost in _beyond(node, covered, stated.parts):
+            if mentioned.parts is not None:
+                for lost in _beyond(node, covered, mentioned.parts):
                     if not kept.holds_all(lost, node, number):
                         return _dropped(lost)
             if dropped := _unjoined(step.rule, node, kept, number):

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from rulewright.actions.action import Action
-from rulewright.engine import checks, cli, patched, places
+from rulewright.engine import checks, cli, incremental, places
 from rulewright.engine.apply import Trace, outcome_of, sum_up, trace
 from rulewright.engine.parsing import parse
 from rulewright.verdict import Outcome, RuleFailed, Verdict
@@ -40,8 +40,8 @@ def judge(
     Raises:
         Barred: a rule may match that must not be tried.
     """
-    if not listed and patched.pays(action, code):
-        sound = patched.judged(action, code, exact, barred)
+    if not listed and incremental.pays(action, code):
+        sound = incremental.judged(action, code, exact, barred)
         if sound is not None and (expected is None or sound.post == expected):
             return sound
     done = trace(action, code, exact=exact, barred=barred)

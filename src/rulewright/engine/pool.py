@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
 from rulewright.actions.codec import refuse_length
-from rulewright.engine import cli, here, wire
+from rulewright.engine import cli, in_process, wire
 from rulewright.engine.wire import Request
 from rulewright.errors import RulewrightError
 from rulewright.replacing import maker_is_gone, name_begin
@@ -188,7 +188,7 @@ class Engine:
         memory_mb: address space of one worker.
         wall_s: seconds by the clock after which a silent worker is given up.
         allow_other_version: judge with an ast-grep of another minor version.
-        here: judge what is sure to end soon and well in this process (`here.judged`).
+        in_process: judge what is sure to end soon and well in this process (`in_process.judged`).
     """
 
     def __init__(
@@ -198,10 +198,10 @@ class Engine:
         memory_mb: int = 1024,
         wall_s: float | None = None,
         allow_other_version: bool = False,
-        here: bool = False,
+        in_process: bool = False,
     ) -> None:
         cli.check_version(allow_other_version)
-        self._here = here
+        self._in_process = in_process
         self._n, self._deadline_s, self._memory_mb = max(1, workers), deadline_s, memory_mb
         self._wall_s = wall_s if wall_s is not None else 30.0 + 20 * deadline_s
         self.workers: list[_Worker] = []
@@ -262,7 +262,7 @@ class Engine:
         # What can be refused is not copied to a worker.
         if isinstance(request.action, str) and (refusal := refuse_length(request.action)) is not None:
             return Outcome(refusal.verdict, refusal.detail)
-        return here.judged(request, self._deadline_s) if self._here else None
+        return in_process.judged(request, self._deadline_s) if self._in_process else None
 
     def _place(self, item: _Item) -> bool:
         """Send a request to the worker that owes least; start one more where all are busy."""
@@ -308,7 +308,7 @@ class Engine:
     def _ended(self, code: int) -> Outcome:
         """What came of the item at which a worker ended."""
         if code == -signal.SIGPROF:
-            return here.late(self._deadline_s)
+            return in_process.late(self._deadline_s)
         how = f"exit {code}" if code >= 0 else signal.Signals(-code).name
         if code in _FROM_OUTSIDE:
             return Outcome(Verdict.INFRA, f"the worker was ended from outside ({how})")

@@ -20,7 +20,7 @@ from rulewright.actions.action import EFFECTIVE_FIELDS, Action, Rule
 from rulewright.actions.rule_text import describe
 from rulewright.actions.suggest import did_you_mean
 from rulewright.actions.visit import pattern_parts
-from rulewright.engine import explain, literals, patterns, selectors, stated, template
+from rulewright.engine import explain, literals, mentioned, patterns, selectors, template
 from rulewright.engine.transforms import Rewrite, Transforms, read_transforms
 from rulewright.errors import first_line
 from rulewright.languages import Language
@@ -74,9 +74,9 @@ class CompiledRule:
     """Why the command line must apply it (a feature we do not port); empty: we can."""
 
     @cached_property
-    def stated(self) -> stated.Stated:
+    def mentioned(self) -> mentioned.Mentioned:
         """What it says of the code that it matches."""
-        return stated.read(self.core.config, self.language)
+        return mentioned.read(self.core.config, self.language)
 
     @cached_property
     def needs(self) -> literals.Needs:

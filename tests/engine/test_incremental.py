@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import patched, statements
+from rulewright.engine import incremental, statements
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge, judge_trace
 from rulewright.engine.parsing import parse
@@ -126,8 +126,8 @@ def test_it_pays_for_several_rules_that_may_match(names: str, chars: int, pays: 
     """Two in a long text, four in a short one; `x` is not in it, and `?` is no rule."""
     code = "a(1)\nb(1)\nc(1)\nd(1)\n".ljust(chars, "#")
     rules = tuple(rename(name, "fresh") if name != "?" else {"rule": {"kind": "no_kind"}} for name in names)
-    assert patched.pays(Action("python", rules), code) is pays
-    assert not patched.pays(Action("other", rules), code)
+    assert incremental.pays(Action("python", rules), code) is pays
+    assert not incremental.pays(Action("other", rules), code)
 
 
 @pytest.mark.parametrize("language", OWN)
@@ -136,7 +136,7 @@ def test_many_rules_come_to_what_they_come_to_on_whole_texts(language: Language)
     for seed in range(150):
         action, code = drawn(language, seed)
         exact = seed % 3 == 0
-        told = patched.judged(action, code, exact)
+        told = incremental.judged(action, code, exact)
         if told is not None:
             assert told == whole(action, code, exact), (seed, action.rules, code)
             n_told += 1
@@ -163,7 +163,7 @@ CODE = "def m(self):\n    old(1)\n    a(old(2))\n\n\n" * 100
 def test_only_changed_statements_are_parsed_afresh(rules: tuple[dict[str, Any], ...], code: str) -> None:
     action = Action("python", rules)
     parse.cache_clear()
-    told = patched.judged(action, code, exact=False)
+    told = incremental.judged(action, code, exact=False)
     assert told == whole(action, code, exact=False)
     parse.cache_clear()
     assert judge(action, code) == told
@@ -184,7 +184,7 @@ def test_only_changed_statements_are_parsed_afresh(rules: tuple[dict[str, Any], 
 )
 def test_what_may_be_wrong_is_left_to_whole_texts(rules: tuple[dict[str, Any], ...], code: str) -> None:
     action = Action("python", rules)
-    assert patched.judged(action, code, exact=False) is None
+    assert incremental.judged(action, code, exact=False) is None
     assert judge(action, code) == whole(action, code, exact=False)
 
 

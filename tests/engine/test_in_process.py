@@ -13,7 +13,7 @@ import pytest
 from rulewright.actions import Action
 from rulewright.actions.rule_file import Document, joined, read_rule_file
 from rulewright.codemod.work import JudgeOptions, work_on
-from rulewright.engine import Engine, Request, here
+from rulewright.engine import Engine, Request, in_process
 from rulewright.verdict import Verdict
 
 HEAD = "id: r\nlanguage: python\n"
@@ -51,29 +51,29 @@ def document(rule: str) -> Document:
 
 @pytest.mark.parametrize("name", LEFT)
 def test_a_rule_that_may_take_long_is_left_to_a_worker(name: str) -> None:
-    assert here.most_chars(document(LEFT[name]).action) == (0,)
+    assert in_process.most_chars(document(LEFT[name]).action) == (0,)
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_rule_of_plain_parts_is_taken_up_to_a_size(name: str) -> None:
     rule, chars = TAKEN[name]
-    assert here.most_chars(document(rule).action) == (chars,)
+    assert in_process.most_chars(document(rule).action) == (chars,)
 
 
 @pytest.mark.parametrize(("chars", "most"), [(2_000, 500_000), (2_001, 0)])
 def test_a_rule_is_taken_up_to_2000_characters_of_json(chars: int, most: int) -> None:
     rule = {"rule": {"pattern": "foo($A)"}, "fix": ""}
     rule["fix"] = "x" * (chars - len(json.dumps(rule)))
-    assert here.most_chars(Action("python", (rule,))) == (most,)
+    assert in_process.most_chars(Action("python", (rule,))) == (most,)
 
 
 @pytest.mark.parametrize("rule", [*LEFT.values(), *(rule for rule, _ in TAKEN.values())])
 @pytest.mark.parametrize("code", ["if x:\n    y = foo(1 == 1), b.foo(), foo(b)\n", "x = foo(\n"])
 def test_what_comes_of_it_is_the_same_in_either_process(rule: str, code: str) -> None:
     request = Request(document(rule).action, code, "python", listed=True)
-    with Engine(here=True) as one, Engine() as other:
+    with Engine(in_process=True) as one, Engine() as other:
         assert one.judge(request) == other.judge(request)
-        assert bool(one.workers) == (here.most_chars(document(rule).action) == (0,))
+        assert bool(one.workers) == (in_process.most_chars(document(rule).action) == (0,))
         assert len(other.workers) == 1
 
 
@@ -82,7 +82,7 @@ def test_a_rule_that_may_take_long_needs_a_worker_only_where_it_may_match(fix: s
     slow = "rule: {pattern: late($A)}\ntransform: {B: {substring: {source: $A}}}\nfix: slow($B)"
     rules = document(f"rule: {{pattern: foo($A)}}\nfix: {fix}"), document(slow)
     request = Request(joined(rules), "foo(1)\n", "python")
-    with Engine(here=True) as one, Engine() as other:
+    with Engine(in_process=True) as one, Engine() as other:
         assert one.judge(request) == other.judge(request)
         assert len(one.workers) == workers
 
@@ -91,15 +91,15 @@ def test_large_texts_and_those_of_other_threads_are_left_to_a_worker() -> None:
     action = document(PLAIN).action
     kind = document("rule: {kind: list, regex: '1'}\nfix: x").action
     deep = Request(kind, "x = " + "[" * 3000 + "1" + "]" * 3000 + "\n", "python")
-    with Engine(here=True) as engine, Engine() as other:
+    with Engine(in_process=True) as engine, Engine() as other:
         assert engine.judge(Request(action, "foo(1)\n" * 10, "python")).ok and not engine.workers
-        assert engine.judge(Request(action, "foo(1)\n" + "#" * here.PLAIN_CHARS, "python")).ok
+        assert engine.judge(Request(action, "foo(1)\n" + "#" * in_process.PLAIN_CHARS, "python")).ok
         assert len(engine.workers) == 1
         # Deeper than Python's own stack.
-        assert here.judged(deep, 5) == other.judge(deep)
+        assert in_process.judged(deep, 5) == other.judge(deep)
         got: list[object] = []
         thread = threading.Thread(
-            target=lambda: got.append(here.judged(Request(action, "foo(1)\n", "python"), 5))
+            target=lambda: got.append(in_process.judged(Request(action, "foo(1)\n", "python"), 5))
         )
         thread.start()
         thread.join()
@@ -108,7 +108,7 @@ def test_large_texts_and_those_of_other_threads_are_left_to_a_worker() -> None:
 
 def test_a_deadline_holds_in_the_process_itself() -> None:
     before = signal.getsignal(signal.SIGPROF)
-    with Engine(here=True, deadline_s=0.05) as engine:
+    with Engine(in_process=True, deadline_s=0.05) as engine:
         outcome = engine.judge(Request(document(PLAIN).action, "foo(1)\n" * 30_000, "python"))
         assert outcome.verdict is Verdict.TIMEOUT and outcome.detail == "more than 0.05 s of processor time"
         assert not engine.workers
@@ -135,7 +135,7 @@ def test_a_slow_worker_keeps_nothing_from_being_judged_here() -> None:
             read.append(number)
             yield Request(document(PLAIN).action, f"foo({number})\n", "python")
 
-    with Engine(here=True, deadline_s=0.3) as engine:
+    with Engine(in_process=True, deadline_s=0.3) as engine:
         outcomes = engine.judge_many(requests())
         assert next(outcomes).verdict is Verdict.TIMEOUT
         assert len(read) == 30

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import nomatch
+from rulewright.engine import no_match
 
 
 def why(rule: dict[str, Any], code: str, *more: dict[str, Any], **fields: Any) -> str:
-    return nomatch.explain(Action("python", ({"rule": rule, "fix": "x", **fields}, *more)), code)
+    return no_match.explain(Action("python", ({"rule": rule, "fix": "x", **fields}, *more)), code)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_rule_of_several_that_matched_nothing_is_named_and_sees_what_came_be
     second = {"rule": {"pattern": "g($A)"}, "fix": "h($A)"}
     assert why({"pattern": "f($A)"}, "f(1)\n", second).startswith("document 2: ")
     assert why({"pattern": "f($A)"}, "f(1)\ng(1)\n", second) == ""
-    said = nomatch.explain(
+    said = no_match.explain(
         Action("python", ({"rule": {"pattern": "f($A)"}, "fix": "k($A)"}, second)), "f(1)\n"
     )
     assert "`k(1)`" in said

@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Stated:
+class Mentioned:
     """A rule read for its words and variables."""
 
     words: frozenset[str]
@@ -93,7 +93,7 @@ class Stated:
         return frozenset(texts)
 
 
-def read(config: Mapping[str, Any], language: Language) -> Stated:
+def read(config: Mapping[str, Any], language: Language) -> Mentioned:
     """Read the configuration of a rule that ast-grep accepts.
 
     Its own patterns are those that the matched node itself must match, or may.
@@ -118,7 +118,7 @@ def read(config: Mapping[str, Any], language: Language) -> Stated:
     alone = len(own) == 1 and config["rule"].keys() <= _BESIDE and not repeated
     read_alone = patterns.facts(*pattern_parts(own[0]), language) if alone else None
     parts = read_alone.parts if read_alone is not None and not read_alone.broken else None
-    return Stated(
+    return Mentioned(
         _words(config, language), bool(own), frozenset(repeated), wild, common, tuple(choices), parts
     )
 
