@@ -74,7 +74,7 @@ def _options(module: str) -> type[BaseModel]:
     three: dict[str, Any] = {
         name: (bool, False)  # unset is no word to complete
         for name, field in fields
-        if helptext.is_switch(field) and field.annotation is not bool
+        if helptext.has_unset(field)
     }
     return create_model(
         model.__name__,

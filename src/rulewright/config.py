@@ -11,7 +11,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, cast
 
@@ -25,6 +25,8 @@ from rulewright.errors import ConfigError, did_you_mean, few
 
 C = TypeVar("C", bound="CommandConfig")
 T = TypeVar("T")
+_STATES: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
 # Another value of one of these does not make another run.
 _FREE: Final = frozenset({"resume", "overwrite", "json_output", "out", "workers", "engine", "models"})
 
@@ -138,9 +140,10 @@ def _texts(
         elif not helptext.is_positional(fields[name]):
             many = {"action": "extend", "nargs": "*"} if n == 1 else {"nargs": n or None}
             parser.add_argument(flag, dest=name, **many)
+    three = {flag for flag, name in flags.items() if helptext.has_unset(fields[name])}
     end = argv.index("--") if "--" in argv else len(argv)  # what follows is no option
     try:
-        namespace, rest = parser.parse_known_args(argv[:end])
+        namespace, rest = parser.parse_known_args(_bare_switches(argv[:end], three))
     except argparse.ArgumentError as error:
         raise _without_value(cls, flags[str(error.argument_name).partition("/")[0]], prog) from None
     _refuse_unknown(cls, [word for word in rest if re.match(r"-(?!$|\d*\.?\d+$)", word)], flags, prog)
@@ -166,6 +169,25 @@ def _texts(
             found[name] = loose.pop(0)
     if loose:
         raise ConfigError(f"{prog}: does not expect {' '.join(loose)!r} here", f"see `{prog} --help`")
+    return found
+
+
+def _bare_switches(argv: Sequence[str], three: Collection[str]) -> list[str]:
+    """Arguments with `--window` for `--window True` and `--no-window` for `--window=no`.
+
+    Of these switches, unset is a third state, so that users give the value; argparse would also take for
+    one what follows a bare `--window`.
+    """
+    words: list[str] = []
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        words += [flag, value] if equals and flag in three else [word]
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in three and word.lower() in _STATES:
+            found[-1] = found[-1] if _STATES[word.lower()] else f"--no-{found[-1][2:]}"
+        else:
+            found.append(word)
     return found
 
 

@@ -143,6 +143,11 @@ def is_switch(field: FieldInfo) -> bool:
     ) <= {bool, type(None)}
 
 
+def has_unset(field: FieldInfo) -> bool:
+    """Whether it is a switch that may be on, off, or not set."""
+    return is_switch(field) and field.annotation is not bool
+
+
 def flag_name(name: str, field: FieldInfo) -> str:
     """`--json` for `json_output`, `--max-usd` for `max_usd`."""
     noted = next((note.name for note in field.metadata if getattr(note, "name", None)), None)

@@ -142,7 +142,8 @@ def test_a_wrong_value_is_told_in_words(line: str, message: str, capsys: pytest.
 @pytest.mark.parametrize(
     ("flags", "wanted"),
     [
-        ([], None), (["--think"], True), (["--no-think"], False),
+        ([], None), (["--think"], True), (["--no-think"], False), (["--think", "yes"], True),
+        (["--think=off"], False), (["--think", "False"], False),
         (["--think", "--seed", "3"], True),
     ],
 )  # fmt: skip
