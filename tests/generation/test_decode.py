@@ -15,9 +15,25 @@ from rulewright.generation import cpu, decode  # noqa: E402
 from rulewright.generation.sampler import TokenChooser, draw, first_most  # noqa: E402
 
 EOS, PAD, WORDS = 2, 0, 500
-KINDS = {
+KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM, {}),
     "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM, {"head_dim": 24}),
+    # Keys are wider than values, and every head has its own.
+    "deepseek": (
+        transformers.DeepseekV3Config,
+        transformers.DeepseekV3ForCausalLM,
+        {
+            "kv_lora_rank": 16,
+            "q_lora_rank": None,
+            "qk_rope_head_dim": 8,
+            "qk_nope_head_dim": 16,
+            "v_head_dim": 16,
+            "num_key_value_heads": 4,
+            "first_k_dense_replace": 3,
+            "n_group": 1,
+            "topk_group": 1,
+        },
+    ),
 }
 
 
@@ -271,6 +287,13 @@ def test_models_that_the_loop_does_not_know_are_left_to_generate() -> None:
     )  # fmt: skip
     assert not decode.suits(transformers.MistralForCausalLM(config))
     assert not decode.suits(small().to("meta"))
+    # Its attention has sinks, which no other one computes.
+    flint = transformers.FlintConfig(
+        vocab_size=WORDS, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, layer_types=["full_attention"], num_experts=2,
+        num_experts_per_tok=1, moe_intermediate_size=16,
+    )  # fmt: skip
+    assert not decode.suits(transformers.FlintForCausalLM(flint))
     assert decode.suits(small())
     dora = peft.get_peft_model(small(), peft.LoraConfig(r=2, target_modules=["q_proj"], use_dora=True))
     whole = peft.get_peft_model(

@@ -138,6 +138,20 @@ def test_an_adapter_that_is_switched_off_or_exchanged_is_so() -> None:
     assert not torch.allclose(seen[0], seen[1], atol=0.1) and not torch.allclose(seen[0], seen[2], atol=0.1)
 
 
+def test_what_a_layer_gives_may_be_changed_in_place() -> None:
+    """Gemma 3n scales a projection so."""
+    model, plain = adapted(torch.bfloat16), adapted(torch.bfloat16)
+    assert fast.quicken_adapters(model) == 21
+    found = []
+    for one in (plain, model):
+        layer = one.get_base_model().model.layers[0].mlp.up_proj
+        out = layer(torch.ones(2, 5, 96, dtype=torch.bfloat16))
+        out *= 3
+        out.sum().backward()
+        found.append(layer.lora_A["default"].weight.grad)
+    assert torch.allclose(found[0], found[1], rtol=0.05, atol=0.05 * float(found[0].abs().max()))
+
+
 def test_what_does_not_fit_is_left_alone() -> None:
     for options in ({"lora_dropout": 0.1}, {"use_dora": True}, {"lora_bias": True}):
         assert fast.quicken_adapters(adapted(torch.bfloat16, **options)) == 0
@@ -145,26 +159,28 @@ def test_what_does_not_fit_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["causal", "bool", "additive"])
-def test_attention_is_sdpas(kind: str) -> None:
+@pytest.mark.parametrize("width", [16, 12], ids=["", "narrow values"])
+def test_attention_is_sdpas(kind: str, width: int) -> None:
     torch.manual_seed(0)
     B, H, G, L, D = 3, 6, 2, 33, 16
-    make = lambda heads: torch.randn(B, L, heads, D).transpose(1, 2)  # noqa: E731
-    exact = [make(H), make(G), make(G)]
+    make = lambda heads, wide=D: torch.randn(B, L, heads, wide).transpose(1, 2)  # noqa: E731
+    exact = [make(H), make(G), make(G, width)]
     seen_BLL = torch.ones(L, L, dtype=torch.bool).tril().expand(B, 1, L, L).clone()
     seen_BLL[1, :, :, :5] = torch.eye(L, dtype=torch.bool)[:, :5]
     mask = None if kind == "causal" else seen_BLL
     sdpa_mask = mask
     if kind == "additive":
         mask = torch.zeros(B, 1, L, L).masked_fill(~seen_BLL, -1e9)
-    module = SimpleNamespace(is_causal=True, num_key_value_groups=H // G)
-    weights = torch.randn(B, L, H, D)
+    module = SimpleNamespace(num_key_value_groups=H // G)  # causal where it does not say
+    weights = torch.randn(B, L, H, width)
 
     def result(dtype: Any, ours: bool) -> list[Any]:
         given = [x.to(dtype).requires_grad_() for x in exact]
         if ours:
             query, key, value = given
             out, _ = cpu.attention(module, query, key, value, mask)
-            assert "_Attention" in repr(out.grad_fn.next_functions[0][0])
+            assert "_Attention" in repr(out.grad_fn.next_functions[0][0].next_functions[0][0])
+            assert out.is_contiguous(), "some models take a view"
         else:
             key, value = (x.repeat_interleave(H // G, dim=1) for x in given[1:])
             out = torch.nn.functional.scaled_dot_product_attention(

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("trl")
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, ModernBertDecoderConfig, ModernBertDecoderForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from rulewright.training import head
@@ -54,6 +54,39 @@ def scored(model: Any, autocast: bool = False, **options: Any) -> tuple[Any, lis
     weights = torch.linspace(-1, 1, out.log_probs.numel()).view_as(out.log_probs)
     (out.log_probs * weights).sum().backward()
     return out, [p.grad for p in model.parameters() if p.grad is not None]
+
+
+def modernbert() -> Any:
+    """It has more layers between its last hidden states and the head."""
+    torch.manual_seed(0)
+    config = ModernBertDecoderConfig(
+        vocab_size=600, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=6,
+        initializer_range=0.2, pad_token_id=0, bos_token_id=1, cls_token_id=1, eos_token_id=2, sep_token_id=2,
+    )  # fmt: skip
+    model = ModernBertDecoderForCausalLM(config)
+    torch.nn.init.normal_(model.decoder.weight, std=0.3)
+    return model
+
+
+def test_a_head_that_is_not_the_model_s_own_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    model, plain = modernbert(), small()
+    for one in (model, plain):
+        add_fused_lm_head(one, temperature=0.7, outputs=("log_probs", "entropy", "is_top1"))
+        head.correct(one, 0.7)
+    assert capsys.readouterr().err.count("head: the model's own") == 1
+    out, gradients = scored(model)
+    given = batch()
+    labels_BL = given.pop("labels")[:, 1:]
+    logits_BLV = model(**given).logits[:, :-1] / 0.7
+    wanted_BL = logits_BLV.log_softmax(-1).gather(2, labels_BL.clamp(min=0)[..., None]).squeeze(2)
+    assert torch.allclose(out.log_probs, wanted_BL.masked_fill(labels_BL < 0, 0), atol=1e-5)
+    losses = torch.nn.functional.cross_entropy(
+        logits_BLV.flatten(0, 1), labels_BL.flatten(), ignore_index=-100
+    )
+    assert torch.allclose(out.loss, losses, atol=1e-5)
+    entropies_BL = torch.distributions.Categorical(logits=logits_BLV).entropy().masked_fill(labels_BL < 0, 0)
+    assert torch.allclose(out.entropy, entropies_BL, atol=1e-4)
+    assert len(gradients) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize("tied", [True, False])

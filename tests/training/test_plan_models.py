@@ -108,6 +108,24 @@ def test_a_folder_of_any_other_kind_is_built_and_counted(tmp_path: Path) -> None
     assert arch.kv_bytes(1000) == 0 and not arch.attends_plainly
 
 
+def test_heads_that_differ_from_layer_to_layer_count_by_the_largest() -> None:
+    """Gemma 4 has wide heads in its layers of global attention; transformers refuses to give one number."""
+    pytest.importorskip("peft")
+    import transformers
+
+    from rulewright.training.count_built import counted
+
+    config = transformers.Gemma4TextConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        head_dim=8, global_head_dim=16, intermediate_size=32, hidden_size_per_layer_input=0,
+        layer_types=["sliding_attention", "full_attention"], sliding_window=16,
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    arch = Architecture.of_counted("gemma4", counted(json.loads(config.to_json_string())))
+    assert arch.total == sum(weight.numel() for weight in model.parameters())
+    assert arch.head_dim == 16
+
+
 @pytest.mark.parametrize("name", BUILT)
 def test_what_no_formula_knows_is_counted_as_transformers_builds_it(
     name: str, built: dict[str, Architecture]

@@ -260,10 +260,12 @@ def attention(
         dtype = product_dtype(query_BHQD)
         if dtype == torch.bfloat16:
             causal = options.get("is_causal")
-            bias = _bias(attention_mask, Q, key_BGKD.shape[2], module.is_causal if causal is None else causal)
+            causal = getattr(module, "is_causal", True) if causal is None else causal
+            bias = _bias(attention_mask, Q, key_BGKD.shape[2], causal)
             given = (query_BHQD.to(dtype), key_BGKD.to(dtype), value_BGKD.to(dtype))
             with torch.autocast(query_BHQD.device.type, enabled=False):
-                return _Attention.apply(*given, bias, scale).transpose(1, 2), None
+                # As `sdpa` lays it out: some models (AFMoE) take a view of it.
+                return _Attention.apply(*given, bias, scale).transpose(1, 2).contiguous(), None
     if Q > 1 or not usual:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -279,7 +281,7 @@ def attention(
         else:
             scores_BGRK += attention_mask
     out_BGRD = scores_BGRK.softmax(-1).to(value_BGKD.dtype) @ value_BGKD
-    return out_BGRD.reshape(B, 1, H, D), None
+    return out_BGRD.reshape(B, 1, H, -1), None
 
 
 @functools.lru_cache(maxsize=16)
@@ -320,15 +322,15 @@ class _Attention(torch.autograd.Function):
         out_BGMD = probs_BGMK @ value_BGKD
         ctx.save_for_backward(query_BGMD, key_BGKD, value_BGKD, probs_BGMK, out_BGMD)
         ctx.scale = scale
-        return out_BGMD.view(B, H, Q, D)
+        return out_BGMD.view(B, H, Q, -1)  # values may be narrower than keys
 
     @staticmethod
     def backward(ctx: Any, grad_BHQD: torch.Tensor) -> _Grads:  # type: ignore[override]
         query_BGMD, key_BGKD, value_BGKD, probs_BGMK, out_BGMD = ctx.saved_tensors
-        grad_BGMD = grad_BHQD.reshape(query_BGMD.shape)
+        grad_BGMD = grad_BHQD.reshape(out_BGMD.shape)
         grad_value_BGKD = probs_BGMK.transpose(2, 3) @ grad_BGMD
         mean_BGM1 = torch.linalg.vecdot(grad_BGMD.float(), out_BGMD.float()).unsqueeze(-1)
         slopes_BGMK = (grad_BGMD @ value_BGKD.transpose(2, 3)).float().sub_(mean_BGM1)
         slopes_BGMK = slopes_BGMK.mul_(probs_BGMK).mul_(ctx.scale).to(key_BGKD.dtype)
-        grad_query_BHQD = (slopes_BGMK @ key_BGKD).view(grad_BHQD.shape)
+        grad_query_BHQD = (slopes_BGMK @ key_BGKD).view(*grad_BHQD.shape[:3], -1)
         return grad_query_BHQD, slopes_BGMK.transpose(2, 3) @ query_BGMD, grad_value_BGKD, None, None

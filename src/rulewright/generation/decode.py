@@ -27,6 +27,7 @@ from rulewright.difftext import common_start
 from rulewright.generation import cpu
 from rulewright.generation.base import cpu_rows
 from rulewright.generation.sampler import TokenChooser
+from rulewright.generation.weights import of_layers
 
 _HIDDEN: Final = -1e9
 """Added to the score of a column that a query must not see."""
@@ -61,6 +62,8 @@ def suits(model: Any) -> bool:
     if any(parameter.device.type != "cpu" for parameter in model.parameters()):
         return False
     config = model.config
+    if not model._supports_sdpa:  # ours replaces sdpa's: it has no sinks, caps or biases of its own
+        return False
     if config.is_encoder_decoder or config._attn_implementation not in ("sdpa", "eager", cpu.ATTENTION):
         return False
     layers = DynamicCache(config=config).layers
@@ -160,7 +163,7 @@ class Decoder:
             owners.setdefault(tuple(row.prompt[n_prefix:]), []).append(at)
         suffixes = sorted(owners, key=len, reverse=True)
         longest = max(row.budget for row in rows)
-        state = _State(self._model.config, suffixes, owners, n_prefix, longest, self._dtype)
+        state = _State(suffixes, owners, n_prefix, longest, self._dtype)
         for part in _parts(suffixes):
             state.put(*self._compute(part))
         return state
@@ -203,17 +206,20 @@ class _Room(DynamicLayer):
     """One layer's keys and values, with some rows and columns to spare.
 
     Args:
-        shape: rows, key-value heads, columns, width of a head.
+        states: some keys and values, whose heads and widths need not be alike (DeepSeek's are not).
+        n_rows: how many rows there are to begin with.
         length: how many of the columns will be filled to begin with.
         most: rows that there can be.
     """
 
-    def __init__(self, shape: tuple[int, int, int, int], length: int, most: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, states: tuple[torch.Tensor, torch.Tensor], n_rows: int, length: int, most: int
+    ) -> None:
         super().__init__()
-        # Spare columns are hidden, but multiplied: they must not hold NaN.
-        self.all = (torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype))
-        self.n_rows, self.length, self.most = shape[0], length, most
-        self.dtype, self.device, self.is_initialized = dtype, torch.device("cpu"), True
+        keys, values = states
+        self.all = (_grown(keys[:0], n_rows, length + BLOCK), _grown(values[:0], n_rows, length + BLOCK))
+        self.n_rows, self.length, self.most = n_rows, length, most
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
@@ -239,12 +245,12 @@ class _Room(DynamicLayer):
             n_rows: how many rows there are then.
             copies_2N: from where, and to where; no row is both.
         """
-        have, n_heads, n_columns, size = self.all[0].shape
+        have, n_columns = len(self.all[0]), self.n_columns()
         spare = BLOCK if self.length == n_columns else 0
         if n_rows > have or spare:
-            rows = min(2 * have, self.most) if n_rows > have else self.n_rows
-            shape = (max(n_rows, rows), n_heads, n_columns + spare, size)
-            self.all = (_grown(self.all[0], shape, self.n_rows), _grown(self.all[1], shape, self.n_rows))
+            rows = max(n_rows, min(2 * have, self.most) if n_rows > have else self.n_rows)
+            keys, values = (states[: self.n_rows] for states in self.all)
+            self.all = (_grown(keys, rows, n_columns + spare), _grown(values, rows, n_columns + spare))
         self.n_rows = n_rows
         if copies_2N.shape[1]:
             source, target = copies_2N
@@ -260,23 +266,20 @@ class _State:
         owners: whose prompt each is.
         n_prefix: tokens of what they share.
         budget: tokens of the longest answer.
-        dtype: of keys and values.
+        dtype: of what is added to the scores.
     """
 
     def __init__(
         self,
-        config: Any,
         suffixes: list[tuple[int, ...]],
         owners: dict[tuple[int, ...], list[int]],
         n_prefix: int,
         budget: int,
         dtype: torch.dtype,
     ) -> None:
-        n_layers, n_heads, size = _shape(config)
         width = n_prefix + len(suffixes[0])
-        shape = (len(suffixes), n_heads, width + BLOCK, size)
-        most = sum(map(len, owners.values()))
-        self._layers = [_Room(shape, width, most, dtype) for _ in range(n_layers)]
+        self._width, self._most = width, sum(map(len, owners.values()))
+        self._layers: list[_Room] = []
         self._mask_UC = torch.full((len(suffixes), width + budget + BLOCK), _HIDDEN, dtype=dtype)
         for u, suffix in enumerate(suffixes):
             self._mask_UC[u, :n_prefix] = 0
@@ -290,11 +293,13 @@ class _State:
     def put(self, logits_UV: torch.Tensor, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Take in what was computed of the next prompts, aligned at the right."""
         if not self._n_put:
-            self.logits_UV = logits_UV.new_empty(len(self.owners), logits_UV.shape[1])
+            n_rows = len(self.owners)
+            self.logits_UV = logits_UV.new_empty(n_rows, logits_UV.shape[1])
+            self._layers = [_Room(states, n_rows, self._width, self._most) for states in layers]
         rows = slice(self._n_put, self._n_put + len(logits_UV))
         self._n_put = rows.stop
         self.logits_UV[rows] = logits_UV
-        end = self._layers[0].length
+        end = self._width
         start = end - (layers[0][0].shape[2] - self._n_prefix)
         for room, computed in zip(self._layers, layers, strict=True):
             for states, found in zip(room.all, computed, strict=True):
@@ -340,18 +345,20 @@ class _State:
         self.logits_UV = out.logits[:, -1]
 
 
-def _grown(states: torch.Tensor, shape: tuple[int, ...], n_rows: int) -> torch.Tensor:
-    """These rows of keys or values, with zeros around them."""
-    grown = states.new_zeros(shape)
-    grown[:n_rows, :, : states.shape[2]] = states[:n_rows]
+def _grown(states: torch.Tensor, n_rows: int, n_columns: int) -> torch.Tensor:
+    """Rows of keys or values, with zeros around them: what is hidden is multiplied, and must not hold NaN."""
+    have, n_heads, had, width = states.shape
+    grown = states.new_zeros(n_rows, n_heads, n_columns, width)
+    if have:
+        grown[:have, :, :had] = states
     return grown
 
 
 def _shape(config: Any) -> tuple[int, int, int]:
     """Layers, key-value heads, and the width of a head."""
     text = config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    heads = of_layers(text, "num_key_value_heads") or of_layers(text, "num_attention_heads")
+    size = of_layers(text, "head_dim") or text.hidden_size // of_layers(text, "num_attention_heads")
     return text.num_hidden_layers, heads, size
 
 

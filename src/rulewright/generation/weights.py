@@ -144,6 +144,14 @@ def fixed_positions(model: Any) -> int | None:
     return None if computed else declared_positions(model)
 
 
+def of_layers(config: Any, name: str) -> Any:
+    """A value of a configuration, the largest where layers differ (Gemma 4); `None` where it has none."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:  # transformers: it is a value of each layer
+        return max(getattr(layer, name, None) or 0 for layer in config.per_layer_config)
+
+
 def declared_positions(model: Any) -> int | None:
     """How many tokens of a text a model was made for, by its configuration."""
     text = model.config.get_text_config()

@@ -18,7 +18,7 @@ def counted(values: dict[str, Any]) -> dict[str, Any]:
     from torch import nn
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from rulewright.generation.weights import declared_positions
+    from rulewright.generation.weights import declared_positions, of_layers
     from rulewright.training.config import LoraConfig
     from rulewright.training.models import beside_text, peft_config
 
@@ -31,7 +31,7 @@ def counted(values: dict[str, Any]) -> dict[str, Any]:
     text = model.config.get_text_config()
 
     def first(*names: str) -> Any:
-        return next((found for name in names if (found := getattr(text, name, None))), None)
+        return next((found for name in names if (found := of_layers(text, name))), None)
 
     inputs, head = model.get_input_embeddings(), model.get_output_embeddings()
     tied = head is None or head.weight is inputs.weight

@@ -26,13 +26,15 @@ _Grads = tuple[torch.Tensor | None, None, None, torch.Tensor | None, torch.Tenso
 
 
 def speed_up(trainer: Any, temperature: float = 1.0) -> None:
-    """Make the model of one of TRL's trainers fast on a CPU; on a GPU, and of shards, it stays as it is.
+    """Make the model of one of TRL's trainers fast on a CPU, and its head that of the model everywhere.
+
+    Of shards it stays as it is.
 
     Args:
         trainer: just made.
         temperature: of the log-probabilities.
     """
-    if trainer.args.device.type != "cpu" or environment.is_sharded(trainer):
+    if environment.is_sharded(trainer):
         return
     model = trainer.model
     base = model.get_base_model() if hasattr(model, "peft_config") else model
@@ -42,9 +44,11 @@ def speed_up(trainer: Any, temperature: float = 1.0) -> None:
         or getattr(trainer, "aux_loss_enabled", False)
         or getattr(trainer.args, "cast_lm_head_to_fp32", False)
     )
-    if not only_there:
+    on_cpu = trainer.args.device.type == "cpu"
+    if on_cpu and not only_there:
         head.attach(base, temperature)
-    if trainer.args.bf16:
+    head.correct(base, temperature)
+    if on_cpu and trainer.args.bf16:
         quicken_adapters(base)
         if base.config._attn_implementation == "sdpa":
             base.set_attn_implementation(cpu.register())
@@ -96,10 +100,12 @@ class _Adapted(torch.autograd.Function):
         x_NI = x.reshape(-1, x.shape[-1])
         a_RI, b_OR = down_RI.to(dtype), (up_OR * scale).to(dtype)
         h_NR = x_NI @ a_RI.T
-        y_NO = functional.linear(x_NI, weight_OI, bias_O).addmm_(h_NR, b_OR.T)
+        # No view is given back: some models (Gemma 3n) change what a layer gives in place.
+        y = functional.linear(x, weight_OI, bias_O)
+        y.view(-1, y.shape[-1]).addmm_(h_NR, b_OR.T)
         ctx.save_for_backward(x_NI, weight_OI, a_RI, b_OR, h_NR)
         ctx.scale, ctx.shape, ctx.kinds = scale, x.shape, (down_RI.dtype, up_OR.dtype)
-        return y_NO.view(*x.shape[:-1], -1)
+        return y
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> _Grads:  # type: ignore[override]

@@ -7,7 +7,7 @@ logits while they are there.
 
 Invariant: values and gradients are those of TRL's own head, up to rounding. What this
 head cannot express (scaled or capped logits, mixtures of experts, a gradient of the
-entropy) is left to TRL's.
+entropy) is left to TRL's; and what that one cannot, to the model itself (`agrees`).
 """
 
 # ruff: noqa: N803, N806  (tensors carry shape suffixes: N labels, V vocabulary, D width)
@@ -19,6 +19,7 @@ from typing import Any, Final
 import torch
 from torch.nn import functional
 
+from rulewright import console
 from rulewright.generation.cpu import product_dtype
 
 ROWS: Final = 256
@@ -28,6 +29,7 @@ _PLAIN: Final = {
     "lm_head_multiplier": 1.0, "logits_scaling": 1.0, "output_router_logits": False,
 }  # fmt: skip
 _Grads = tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]
+_Scores = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def suits(model: Any) -> bool:
@@ -65,9 +67,69 @@ def attach(model: Any, temperature: float = 1.0) -> bool:
     return True
 
 
-def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    from trl.trainer.utils import FusedCausalLMOutput
+def correct(model: Any, temperature: float = 1.0) -> None:
+    """Have a model score labels by its own logits, where the head that it was given computes others."""
+    if not agrees(model, temperature):
+        kind = model.config.model_type
+        console.decided("head", "the model's own", f"TRL's computes other logits than {kind} does")
+        attach_own(model, temperature)
 
+
+def agrees(model: Any, temperature: float = 1.0) -> bool:
+    """Whether the head that training asks computes what the model does, to which it is only similar.
+
+    TRL's multiplies hidden states by the head's weight, and knows of some models what else they do. Others
+    have more layers before the head (ModernBERT), or a cap of another name (xLSTM, RecurrentGemma).
+
+    Args:
+        model: a causal language model that TRL's `add_fused_lm_head` has been called for, on one device.
+        temperature: of both.
+    """
+    device = model.get_input_embeddings().weight.device
+    ids_1L = torch.arange(2, 12, device=device)[None]
+    inputs = {"input_ids": ids_1L, "attention_mask": torch.ones_like(ids_1L), "use_cache": False}
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            logits_1LV = model(**inputs).logits[:, :-1].float() / temperature
+            scored_1L = model(**inputs, labels=ids_1L, fused_lm_head=True).log_probs
+    except AttributeError:  # no layers without a head are found in it (Llama 4)
+        return False
+    finally:
+        model.train(was_training)
+    wanted_1L = logits_1LV.log_softmax(-1).gather(2, ids_1L[:, 1:, None].to(logits_1LV.device)).squeeze(2)
+    gap = (scored_1L.to(wanted_1L.device) - wanted_1L).abs().max()
+    return not gap > 0.01 + 0.02 * logits_1LV.abs().max()  # what is no number is told by others
+
+
+def attach_own(model: Any, temperature: float = 1.0) -> None:
+    """Answer `model(..., labels=…, fused_lm_head=True)` from the model's own logits, at all positions."""
+    original = model.forward
+
+    def forward(self: Any, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
+        if not fused_lm_head:
+            return original(*args, **options)
+        labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
+        n_items = options.pop("num_items_in_batch", None)
+        logits_BLV = original(*args, **{**options, "use_cache": False}).logits
+        if shifted_BL is None:
+            logits_BLV, labels_BL = logits_BLV[:, :-1], labels_BL[:, 1:]
+        else:
+            labels_BL = shifted_BL
+        mask_BL = labels_BL != -100
+        found_NV = (logits_BLV[mask_BL].float() / temperature).log_softmax(-1)
+        chosen_N = found_NV.gather(1, labels_BL[mask_BL][:, None]).squeeze(1)
+        with torch.no_grad():
+            entropy_N = -torch.linalg.vecdot(found_NV.exp(), found_NV)
+            top1_N = (chosen_N == found_NV.amax(-1)).float()
+        return _output(mask_BL, (chosen_N, entropy_N, top1_N), n_items)
+
+    forward.__wrapped__ = type(model).forward  # type: ignore[attr-defined]  # `generate` reads the signature
+    model.forward = types.MethodType(forward, model)
+
+
+def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
     n_items = options.pop("num_items_in_batch", None)
     options["use_cache"] = False
@@ -81,13 +143,21 @@ def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[
     else:
         labels_BL = shifted_BL
     mask_BL = labels_BL != -100
-    logprobs_N, entropy_N, top1_N = _LabelScores.apply(
+    scores: _Scores = _LabelScores.apply(
         hidden_BLD[mask_BL],
         model.get_output_embeddings().weight,
         labels_BL[mask_BL],
         temperature,
         product_dtype(hidden_BLD),
     )
+    return _output(mask_BL, scores, n_items)
+
+
+def _output(mask_BL: torch.Tensor, scores: _Scores, n_items: Any) -> Any:
+    """Log-probabilities, entropies and hits of the labels in the form that TRL's trainers take."""
+    from trl.trainer.utils import FusedCausalLMOutput
+
+    logprobs_N, entropy_N, top1_N = scores
 
     def spread(values_N: torch.Tensor) -> torch.Tensor:
         return values_N.new_zeros(mask_BL.shape).masked_scatter(mask_BL, values_N)

@@ -374,10 +374,26 @@ def _freeze_beside_text(model: Any) -> None:
 
 
 def _past_adapters(model: Any) -> list[str]:
-    """Projections of state-space layers whose weight their kernels take past an adapter.
+    """Layers that an adapter of a linear layer does not fit, of those that PEFT takes for one.
 
-    PEFT refuses some of them, in the models that it knows.
+    That is projections of state-space layers whose weight their kernels take past an adapter (PEFT refuses
+    some of them, in the models that it knows), and layers that compute something of their own: Llama 4's
+    routers give two tensors, DeepSeek V4's are multiplied in groups.
     """
+    from torch.nn import Linear
+
+    own = [
+        name
+        for name, layer in model.named_modules()
+        if isinstance(layer, Linear)
+        and type(layer).forward is not Linear.forward
+        and type(layer).__module__.startswith("transformers.models.")
+    ]
+    if own:
+        names = sorted({name.rpartition(".")[2] for name in own})
+        console.decided(
+            "no adapter", f"on {len(own)} × {', '.join(names)}", "these layers compute more than a product"
+        )
     found = [
         f"{name}.{part}"
         for name, layer in model.named_modules()
@@ -391,7 +407,7 @@ def _past_adapters(model: Any) -> list[str]:
             "no adapter", f"on {len(found)} × {', '.join(names)}",
             "a state-space layer's kernel takes the weight alone",
         )  # fmt: skip
-    return found
+    return found + own
 
 
 def peft_config(lora: LoraConfig, model: Any) -> Any:

@@ -24,7 +24,7 @@ from rulewright.generation.notes import adapter_base
 from rulewright.generation.open import GeneratorConfig, resolve_style, resolve_thinking
 from rulewright.runs import RunDir
 from rulewright.srl.scoring import Scorer
-from rulewright.training import callbacks, checkpoints, environment, job, models, preview
+from rulewright.training import callbacks, checkpoints, environment, head, job, models, preview
 from rulewright.training.assemble import say_beyond, trl_arguments
 from rulewright.training.grpo import PolicyTrainer
 from rulewright.training.origin import origin_of
@@ -252,6 +252,7 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         # TRL loads the reference from where the configuration says; of a merged adapter that is its base.
         reference = trainer.accelerator.unwrap_model(trainer.ref_model)
         reference.load_state_dict(trainer.model.state_dict())
+        head.correct(reference, trainer.temperature)
     return trainer
 
 

@@ -20,6 +20,7 @@ import torch
 
 from rulewright.difftext import common_start
 from rulewright.generation.cpu import ATTENTION
+from rulewright.generation.weights import of_layers
 from rulewright.training.data import IGNORED
 from rulewright.training.policy_config import WORTH_JOINING
 
@@ -55,7 +56,7 @@ class _Row:
 def can_share(model: Any) -> bool:
     """Whether a causal mask of our own gives just what the model computes by itself."""
     config = model.config.get_text_config()
-    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    windowed = of_layers(config, "sliding_window") and getattr(config, "use_sliding_window", True)
     sloped = getattr(config, "alibi", False)  # its biases come from a mask of two dimensions
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     return (
