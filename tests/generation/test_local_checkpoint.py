@@ -251,6 +251,16 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
         open_generator(GeneratorConfig(model=str(tmp_path / "checkpoint-10")))
 
 
+def test_a_folder_without_its_tokenizer_does_not_answer(checkpoint: Path, tmp_path: Path) -> None:
+    """transformers makes an empty tokenizer there: with a template, prompts would be nonsense."""
+    shutil.copytree(checkpoint, tmp_path / "model")
+    (tmp_path / "model/tokenizer.json").unlink()
+    (tmp_path / "model/tokenizer_config.json").unlink()
+    assert (tmp_path / "model/chat_template.jinja").exists()
+    with pytest.raises(UsageError, match=r"model cannot be loaded \(no tokenizer\.json"):
+        local(tmp_path / "model")
+
+
 def test_a_hub_name_without_a_hub_fails_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from huggingface_hub import constants
 

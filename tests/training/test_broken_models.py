@@ -24,12 +24,13 @@ from rulewright.errors import ConfigError, RulewrightError, UsageError
 from rulewright.generation import Sampling, open_generator
 from rulewright.generation.open import GeneratorConfig, checkpoint_facts
 from rulewright.prompts import Message, Style
+from rulewright.runs import RunDir
 from rulewright.srl.scoring import Scored
 from rulewright.training.config import LoraConfig, SftConfig, TinyConfig
 
 pytest.importorskip("trl")
 from rulewright.training import checkpoints, models
-from rulewright.training.policy import run_policy
+from rulewright.training.policy import open_trainer, run_policy, trainer_arguments
 from rulewright.training.policy_config import PolicyConfig, Tasks
 from rulewright.training.tiny import make_model, make_tokenizer
 
@@ -295,6 +296,69 @@ def test_a_model_that_is_no_numbers_is_not_trained(
     assert ("the loss is nan" if every == 1 else "weights are no numbers") in caught.value.message
     assert checkpoints.last_whole(tmp_path / "out/run/checkpoints") is None
     assert not (tmp_path / "out/model.safetensors").exists()
+
+
+def test_a_special_token_without_an_embedding_costs_only_the_texts_that_spell_it_out(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in Gemma 3's models of text alone: their tokenizer has an image token."""
+    from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
+
+    shutil.copytree(whole, tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(whole)
+    model = AutoModelForCausalLM.from_pretrained(whole)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(tmp_path / "model")
+    tokenizer.add_tokens([AddedToken("<image>", special=True)], special_tokens=True)
+    tokenizer.save_pretrained(tmp_path / "model")
+    path = Path(data("train"))
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[:8]]
+    rows[3]["instruction"] += " <image>"
+    jsonl.write(path, rows)
+    found = sft(data, tmp_path / "model", tmp_path / "out", prompt_style="compact")
+    assert found["data"]["dropped"] == {"not_embedded": 1} and found["data"]["n_rows"] == 7
+    assert "not embedded: <image>" in capsys.readouterr().err
+    with open_generator(GeneratorConfig(model=str(tmp_path / "out"), device="cpu")) as generator:
+        (good,), (bad,) = generator.generate(
+            [[{"role": "user", "content": text}] for text in ("a", "<image>")], Sampling(max_new_tokens=2)
+        )
+    assert good.answered and bad.finish_reason == "refused" and "<image>" in bad.error
+
+    class Two(One):
+        def prompt(self, row: int, style: Style) -> list[Message]:
+            return [{"role": "user", "content": "<image>" if row == 1 else f"task {row}"}]
+
+    config = PolicyConfig(
+        model=str(tmp_path / "out"), out=tmp_path / "p", reports=tmp_path / "reports",
+        trainer={"per_device_train_batch_size": 2, "num_generations": 2},
+    )  # fmt: skip
+    run = RunDir(config.out / "run")
+    trainer = open_trainer(config, Tasks(Two(), Two(), "two"), trainer_arguments(config, run))
+    assert trainer.train_dataset["row"][:] == [0, 2, 3]
+
+
+def test_code_that_comes_with_a_model_is_neither_run_nor_offered(
+    data: Callable[[str], str], whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(whole, folder)
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    own = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    jsonl.write_json(folder / "config.json", {**settings, "model_type": "nonesuch", "auto_map": own})
+    (folder / "own.py").write_text("raise SystemExit('run')\n", encoding="utf-8")
+    asked: list[str] = []
+
+    def agree(question: str = "") -> str:
+        asked.append(question)
+        return "y"
+
+    monkeypatch.setattr("builtins.input", agree)
+    with pytest.raises(UsageError, match="custom code") as caught:
+        sft(data, folder, tmp_path / "out")
+    assert str(folder) in caught.value.message and "code that comes with a model" in caught.value.hint
+    with pytest.raises(UsageError, match="custom code"):
+        open_generator(GeneratorConfig(model=str(folder)))
+    assert not asked and not (tmp_path / "out").exists()
 
 
 def test_nothing_to_train_on_leaves_the_folder_free(

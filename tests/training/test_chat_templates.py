@@ -253,6 +253,31 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
     monkeypatch.setattr(chat_template_utils, "datetime", Then)
 
 
+def test_of_several_templates_the_default_is_trained_with_and_saved(
+    plain: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others would lie in a folder of their own beside the weights, and be published as files."""
+    from transformers import AutoTokenizer
+
+    one, several = copy.deepcopy(plain), copy.deepcopy(plain)
+    several.chat_template = {
+        "default": plain.chat_template,
+        "tool_use": "{{ tools }}",
+        "rag": "{{ documents }}",
+    }
+    several.save_pretrained(tmp_path / "model")
+    opened = AutoTokenizer.from_pretrained(tmp_path / "model")
+    for tokenizer in (one, opened):
+        chat.adapt(tokenizer, "m", training=True)
+    assert opened.chat_template == one.chat_template
+    assert "not: rag, tool_use" in capsys.readouterr().err
+    opened.save_pretrained(tmp_path / "out")
+    assert not [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    opened.chat_template = {"tool_use": "{{ tools }}"}
+    with pytest.raises(UsageError, match=r"m: .* named tool_use, but no default one"):
+        chat.adapt(opened, "m")
+
+
 def test_an_answer_that_a_template_leaves_out_is_refused(plain: Any) -> None:
     tokenizer = copy.deepcopy(plain)
     tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content | upper }}{% endfor %}"

@@ -140,6 +140,16 @@ def test_a_decoder_that_is_told_to_read_in_both_directions_is_refused(tmp_path: 
         pass
 
 
+def test_the_decoder_of_an_encoder_decoder_is_refused(data: Callable[[str], str], tmp_path: Path) -> None:
+    """transformers loads this half of it, which also counts padding as text."""
+    plbart = make(tmp_path / "model", "plbart", d_model=32, decoder_layers=1, decoder_attention_heads=2)
+    with pytest.raises(UsageError, match="plbart is an encoder-decoder"):
+        sft.train(config_of(data, plbart, tmp_path / "out", max_length_tokens=256))
+    with pytest.raises(UsageError, match="plbart is an encoder-decoder"):
+        open_generator(GeneratorConfig(model=str(plbart), device="cpu"))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("method", ["sft", "policy", "generate"])
 def test_an_encoder_is_refused_by_name(
     data: Callable[[str], str], bert: Path, tmp_path: Path, method: str

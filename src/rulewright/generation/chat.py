@@ -67,8 +67,9 @@ def adapt(tokenizer: Any, name: str, thinking: bool | None = None, training: boo
             f"{name}: its tokenizer has no chat template, so prompts cannot be written as for inference",
             "use a chat model, or set tokenizer.chat_template and save the tokenizer",
         )
-    named = tokenizer.chat_template  # a tokenizer may have several, by name
-    saved, plain = "", str(named["default"] if isinstance(named, dict) else named)
+    if isinstance(tokenizer.chat_template, dict):
+        _take_default(tokenizer, name, training)
+    saved, plain = "", str(tokenizer.chat_template)
     if plain.startswith(_BEGIN) and _END in plain:
         saved, _, plain = plain.removeprefix(_BEGIN).partition(_END)  # our preamble, then as it came
     _set(tokenizer, "", plain)
@@ -147,9 +148,21 @@ def _opens_thought(asked: str) -> bool:
 
 
 def _set(tokenizer: Any, preamble: str, plain: str) -> None:
-    template = _BEGIN + preamble + _END + plain if preamble else plain
+    tokenizer.chat_template = _BEGIN + preamble + _END + plain if preamble else plain
+
+
+def _take_default(tokenizer: Any, name: str, training: bool) -> None:
+    """Leave a tokenizer that has several templates the one for plain chats: no other is trained with."""
     named = tokenizer.chat_template
-    tokenizer.chat_template = {**named, "default": template} if isinstance(named, dict) else template
+    if "default" not in named:
+        raise UsageError(
+            f"{name}: its tokenizer has chat templates named {', '.join(sorted(named))}, but no default one",
+            "name one of them `default` in tokenizer_config.json",
+        )
+    tokenizer.chat_template = named["default"]
+    if training and len(named) > 1:
+        others = ", ".join(sorted(set(named) - {"default"}))
+        console.decided("chat template", "default", f"the one that is trained with, and saved; not: {others}")
 
 
 def _stopped_clock(template: str) -> str:

@@ -34,7 +34,9 @@ from rulewright.generation.weights import (
     declared_positions,
     fits_one_card,
     load_model,
+    load_tokenizer,
     multiplies_bf16,
+    require_embeddings,
     try_out,
 )
 from rulewright.languages import Language
@@ -81,6 +83,7 @@ class LocalGenerator(Generator):
         self.model, self.tokenizer = model, tokenizer
         self.name, self.style, self._batch_size = name, style, batch_size
         self._limit = declared_positions(model) or 1 << 30
+        self._n_words = model.get_input_embeddings().num_embeddings
         self._eos = _eos_ids(model, tokenizer)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._eos)
         self._wanted_dtype, self._for_good = dtype, for_good
@@ -93,7 +96,6 @@ class LocalGenerator(Generator):
         """Load a checkpoint (a plain folder, a LoRA adapter, a GGUF file) for inference."""
         with needed("torch with transformers", "a local checkpoint", "train"):
             import torch
-            from transformers import AutoTokenizer
             from transformers.utils import logging
 
             from rulewright.generation.cpu import settle_adapters
@@ -102,12 +104,13 @@ class LocalGenerator(Generator):
         device = _device(spec.device, source)
         options = {"dtype": _dtype(spec.dtype, device), **_placement(spec, device)}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(tokenizer_source(source))
+            tokenizer = load_tokenizer(tokenizer_source(source))
             model = load_model(source, **options)
         except Exception as error:
             raise cannot_load(spec.model, error, "is it complete?") from error
         if "device_map" not in options:
             model = model.to(torch.device(device))
+        require_embeddings(model, tokenizer, spec.model)
         try_out(model, spec.model)
         if not spec.load_in_4bit:
             settle_adapters(model)
@@ -144,6 +147,10 @@ class LocalGenerator(Generator):
             if room < 1 or not ids:
                 error = f"{len(ids)} tokens; the model takes {self._limit}"
                 yield i, [Completion("", 0, "prompt_too_long", len(ids), error=error)] * sampling.n
+                continue
+            if max(ids) >= self._n_words:
+                error = f"it holds {self.tokenizer.convert_ids_to_tokens(max(ids))!r}, which is not embedded"
+                yield i, [Completion("", 0, "refused", len(ids), error=error)] * sampling.n
                 continue
             rows += [(i, k, ids, min(sampling.max_new_tokens, room)) for k in range(n)]
         decoder = self._open_decoder() if rows else None

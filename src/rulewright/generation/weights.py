@@ -11,10 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from rulewright import console
 from rulewright.errors import UsageError, first_line
-from rulewright.generation.notes import adapter_base
+from rulewright.generation.notes import adapter_base, has_tokenizer
 
 _WEIGHTS: Final = frozenset({".safetensors", ".bin"})
+_GENERATES: Final = "name a model that generates (Qwen, Llama, Gemma, SmolLM, …)"
 _INSTALL: Final = (
     "install what it names (GPTQ: pip install optimum gptqmodel; AWQ: pip install gptqmodel), or name the "
     "unquantized model"
@@ -33,11 +35,57 @@ def load_model(source: str, **options: Any) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    model, found = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+    model, found = AutoModelForCausalLM.from_pretrained(
+        source, output_loading_info=True, trust_remote_code=False, **options
+    )
     if missing := sorted(found["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing, {missing[0]} among them")
     route_quietly(model)
     return model
+
+
+def load_tokenizer(source: str) -> Any:
+    """A checkpoint's own tokenizer.
+
+    Args:
+        source: a folder or hub name.
+
+    Raises:
+        ValueError: the folder holds none; what transformers raises besides.
+    """
+    from transformers import AutoTokenizer
+
+    if Path(source).is_dir() and not has_tokenizer(Path(source)):
+        # transformers would make an empty one, after the architecture.
+        raise ValueError("no tokenizer.json, tokenizer.model or vocab.json in it")
+    return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+
+
+def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding of.
+
+    Special tokens for what is no text may lack one (Gemma 3's image token, in its models of text alone):
+    texts that spell one out are left out by whoever encodes them.
+
+    Raises:
+        UsageError: it is another model's, or tokens were added to it only.
+    """
+    n = model.get_input_embeddings().num_embeddings
+    beyond = {token: word for word, token in tokenizer.get_vocab().items() if token >= n}
+    if not beyond:
+        return
+    added = tokenizer.added_tokens_decoder
+    used = {tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.bos_token_id}
+    if used.isdisjoint(beyond) and all(token in added and added[token].special for token in beyond):
+        console.decided(
+            "not embedded", ", ".join(beyond.values()), "special tokens; texts that hold one are left out"
+        )
+        return
+    last = max(beyond)
+    raise UsageError(
+        f"{name}: its tokenizer has a token {last} ({beyond[last]!r}), but the model embeds {n} only",
+        "take the tokenizer that belongs to it, or save the model after model.resize_token_embeddings",
+    )
 
 
 def multiplies_bf16(on_gpu: bool | None = None) -> bool:
@@ -91,11 +139,13 @@ def route_quietly(model: Any) -> None:
 def cannot_load(name: str, error: Exception, hint: str) -> UsageError:
     """What transformers says where it cannot load a checkpoint; a package that it lacks is the next step."""
     hint = _INSTALL if isinstance(error, ImportError) else hint
+    if "trust_remote_code" in str(error):
+        hint = "code that comes with a model is not run: name a model that transformers has itself"
     return UsageError(f"{name} cannot be loaded ({first_line(error)})", hint)
 
 
 def try_out(model: Any, name: str) -> None:
-    """Refuse a model that cannot compute a short text, or that sees what comes after a token.
+    """Refuse half a model, one that cannot compute a short text, or that sees what comes after a token.
 
     The latter would learn to copy, and could write nothing. Where its layers do not all say that they
     look back only, it is asked: where two texts begin alike, they must get the same logits.
@@ -110,6 +160,12 @@ def try_out(model: Any, name: str) -> None:
     import torch
     import transformers
 
+    if getattr(type(model.config), "is_encoder_decoder", False):
+        # transformers takes its decoder alone, which was made to read what an encoder says.
+        raise UsageError(
+            f"{name}: {model.config.model_type} is an encoder-decoder, whose decoder answers no prompt alone",
+            _GENERATES,
+        )
     flags = [layer.is_causal for layer in model.modules() if hasattr(layer, "is_causal")]
     looks_back = bool(flags) and all(flags) and getattr(model.config.get_text_config(), "is_causal", True)
     # Two tokens are enough to run: a large model on a CPU takes its time for each.
@@ -131,7 +187,7 @@ def try_out(model: Any, name: str) -> None:
     if not looks_back and (logits_BLV[0] - logits_BLV[1]).norm() > 0.003 * logits_BLV[0].norm():
         raise UsageError(
             f"{name}: {model.config.model_type} is a bidirectional encoder: it cannot generate text",
-            "name a model that generates (Qwen, Llama, Gemma, SmolLM, …)",
+            _GENERATES,
         )
 
 

@@ -214,11 +214,14 @@ def tokenizer(config: SftConfig, prepared: PreparedData, run: RunDir) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def tokens(config: SftConfig, prepared: PreparedData, made: Any, run: RunDir) -> tuple[Counts, Counts]:
+def tokens(
+    config: SftConfig, prepared: PreparedData, made: Any, run: RunDir, loaded: Any
+) -> tuple[Counts, Counts]:
     """Tokenize training and held-out records into the run's folder, once; what became of each."""
+    n_words = loaded.get_input_embeddings().num_embeddings if loaded is not None else None
 
     def one(records: Iterable[NormalizedRecord], name: str, what: str) -> Counts:
-        encoder = Encoder(made, prepared.form(config), config.max_length_tokens)
+        encoder = Encoder(made, prepared.form(config), config.max_length_tokens, n_words)
         return tokenize(records, encoder, run.path / "tokens" / f"{name}.arrow", what)
 
     dev = one(prepared.dev, dev_name(prepared), "held-out data") if prepared.dev else Counts()

@@ -85,14 +85,16 @@ class Counts:
     longest_answer: int = 0
     """Of all records, those left out for their length too."""
     dropped: dict[str, int] | None = None
-    """Reason to count: `too_long`, or an action's verdict."""
+    """Reason to count: `too_long`, `not_embedded`, or an action's verdict."""
 
 
 class Encoder:
     """Tokenizes records; keeps count."""
 
-    def __init__(self, tokenizer: Any, form: Form, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, form: Form, max_length: int, n_words: int | None = None) -> None:
+        """`n_words`: tokens that the model embeds; `None`: all."""
         self._tokenizer, self._form, self._max_length = tokenizer, form, max_length
+        self._n_words = n_words
         self.counts = Counts()
         self._dropped: Counter[str] = Counter()
 
@@ -126,6 +128,9 @@ class Encoder:
             counts.longest_answer = max(counts.longest_answer, len(tail))
             if n > self._max_length:
                 self._dropped["too_long"] += 1
+                continue
+            if self._n_words is not None and max(*head, *tail) >= self._n_words:
+                self._dropped["not_embedded"] += 1
                 continue
             counts.n_rows += 1
             counts.n_tokens += n

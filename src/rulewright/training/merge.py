@@ -15,7 +15,7 @@ from rulewright.errors import UsageError, few, needed
 from rulewright.generation.adapters import Adapter, load_adapter
 from rulewright.generation.base import Dtype
 from rulewright.generation.notes import NOTE_FILE, checkpoint_note, has_tokenizer
-from rulewright.generation.weights import cannot_load, load_model
+from rulewright.generation.weights import cannot_load, load_model, load_tokenizer
 
 
 class Merged(NamedTuple):
@@ -75,13 +75,12 @@ def _load(adapter: Adapter, base: str, dtype: Dtype) -> tuple[Any, Any, float]:
     with needed("peft with torch", "merging an adapter", "train"):
         import peft  # noqa: F401
         import torch
-        from transformers import AutoTokenizer
 
         from rulewright.generation.cpu import is_plain_lora, rounded_away
     wanted = "auto" if dtype == "auto" else getattr(torch, dtype)
     try:
         model = load_model(base, dtype=wanted)
-        tokenizer = AutoTokenizer.from_pretrained(str(adapter.path) if has_tokenizer(adapter.path) else base)
+        tokenizer = load_tokenizer(str(adapter.path) if has_tokenizer(adapter.path) else base)
     except Exception as error:
         raise cannot_load(base, error, "is it complete?") from error
     if getattr(model.config, "quantization_config", None) is not None:

@@ -16,7 +16,7 @@ from rulewright.errors import ConfigError, UsageError, first_line
 from rulewright.generation import chat, weights
 from rulewright.generation.adapters import load_adapter
 from rulewright.generation.local import nf4
-from rulewright.generation.notes import adapter_base, has_tokenizer, looks_like_path, tokenizer_source
+from rulewright.generation.notes import adapter_base, looks_like_path, tokenizer_source
 from rulewright.generation.open import require_checkpoint, require_hub
 from rulewright.training import environment
 from rulewright.training.config import LoraConfig, TrainConfig, weights_dtype
@@ -35,14 +35,9 @@ def load_tokenizer(model: str, thinking: bool | None = None) -> Any:
         UsageError: no tokenizer, or one that our prompts and answers cannot be written with.
     """
     require_checkpoint(model)
-    from transformers import AutoTokenizer
-
     source = tokenizer_source(model)
     try:
-        if Path(source).is_dir() and not has_tokenizer(Path(source)):
-            # transformers would make an empty one, after the architecture.
-            raise UsageError("no tokenizer.json, tokenizer.model or vocab.json in it")
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = weights.load_tokenizer(source)
     except Exception as error:
         hint = (
             "copy tokenizer.json and tokenizer_config.json from the model that it was made of"
@@ -97,7 +92,7 @@ def ready_model(config: TrainConfig, tokenizer: Any, args: Any) -> Any:
     """
     model = load_model(config)
     set_attention(model, config.attention)
-    require_embeddings(model, tokenizer, config.model)
+    weights.require_embeddings(model, tokenizer, config.model)
     if not environment.shards(args):  # shards cannot be asked
         if not getattr(model, "is_quantized", False):
             model.to(args.device)
@@ -224,21 +219,6 @@ def set_attention(model: Any, wanted: str) -> None:
             f"attention: {wanted} cannot be used here ({first_line(error)})",
             f"install its package (pip install {'kernels' if hub else 'flash-attn'}), or use attention: sdpa",
         ) from error
-
-
-def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
-    """Refuse a tokenizer with tokens that the model has no embedding of.
-
-    Raises:
-        UsageError: it is another model's, or tokens were added to it only.
-    """
-    last, n = max(tokenizer.get_vocab().values()), model.get_input_embeddings().num_embeddings
-    if last >= n:
-        raise UsageError(
-            f"{name}: its tokenizer has a token {last} ({tokenizer.convert_ids_to_tokens(last)!r}), but the "
-            f"model embeds {n} only",
-            "take the tokenizer that belongs to it, or save the model after model.resize_token_embeddings",
-        )
 
 
 REFUSALS: Final = (ValueError, TypeError, AttributeError, ImportError)

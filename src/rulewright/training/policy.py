@@ -83,7 +83,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
         checkpoints.load_finished(trainer, start)
     else:
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-    _require_signal(trainer, config)
+    environment.agree(lambda: _require_signal(trainer, config))
     watch.evaluate(trainer.state.global_step)
     callbacks.close_logs(trainer)
     result: dict[str, Any] = {}
@@ -217,16 +217,19 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         console.decided("rollouts", served.server.url, f"it serves {listed}")
     model = models.ready_model(config, tokenizer, arguments)
     completion = int(arguments.max_completion_length)
-    limit = weights.fixed_positions(model)
-    if limit is not None and limit < config.max_prompt_tokens + completion:
+    limit, n_words = weights.fixed_positions(model), model.get_input_embeddings().num_embeddings
+    room = config.max_prompt_tokens
+    if limit is not None and limit < room + completion:
         if limit <= completion:
             raise ConfigError(
                 f"trainer.max_completion_length: {completion}, but {config.model} has {limit} positions for "
                 "prompt and answer",
                 "shorter answers, or a model that computes its positions (Qwen, Llama, Gemma, …)",
             )
-        console.decided("max_prompt_tokens", limit - completion, f"{config.model} has {limit} positions")
-        dataset, longest = _dataset(tasks.train, tokenizer, style, limit - completion)
+        room = limit - completion
+        console.decided("max_prompt_tokens", room, f"{config.model} has {limit} positions")
+    if room < config.max_prompt_tokens or len(tokenizer) > n_words:
+        dataset, longest = _dataset(tasks.train, tokenizer, style, room, n_words)
         check_trainer(arguments, len(dataset))
     say_beyond(model, longest + completion, config.model)
 
@@ -262,20 +265,23 @@ def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
     return trl_arguments(GRPOConfig, config, run, {**DEFAULTS, **ours})
 
 
-def _dataset(scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int) -> tuple[Dataset, int]:
-    """The tasks whose prompts fit, and the tokens of their longest prompt."""
+def _dataset(
+    scorer: Scorer, tokenizer: Any, style: Any, max_prompt_tokens: int, n_words: int | None = None
+) -> tuple[Dataset, int]:
+    """The tasks whose prompts fit and hold embedded tokens only, and the tokens of their longest prompt."""
     rows: list[dict[str, Any]] = []
     longest = 0
     for row in range(len(scorer)):
         prompt = scorer.prompt(row, style)
         ids = tokenizer(chat.ask(tokenizer, prompt), add_special_tokens=False)["input_ids"]
-        if len(ids) <= max_prompt_tokens:
+        if len(ids) <= max_prompt_tokens and (n_words is None or max(ids) < n_words):
             rows.append({"prompt": prompt, "row": row})
             longest = max(longest, len(ids))
     if len(rows) < len(scorer):
         console.decided(
             "left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks",
-            f"their prompts are longer than {max_prompt_tokens} tokens",
+            f"their prompts are longer than {max_prompt_tokens} tokens" + " or hold one that is not embedded"
+            * (n_words is not None and len(tokenizer) > n_words),
         )  # fmt: skip
     if not rows:
         raise UsageError(

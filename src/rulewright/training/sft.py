@@ -114,7 +114,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
 
     with args.main_process_first(desc="data"):
         tokenizer = assemble.tokenizer(config, prepared, run)
-        counts, dev_counts = assemble.tokens(config, prepared, tokenizer, run)
+        counts, dev_counts = assemble.tokens(config, prepared, tokenizer, run, loaded)
     if not counts.n_rows:
         _free(config, run)
         raise RulewrightError(
