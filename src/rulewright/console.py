@@ -82,7 +82,10 @@ def emit_json(value: Any) -> None:
 
 
 def error(failure: RulewrightError) -> None:
-    """`error: …` and `hint: …`, on stderr."""
+    """`error: …` and `hint: …`, on stderr, once."""
+    if failure.told:
+        return
+    failure.told = True
     lines = [f"error: {line}" for line in failure.message.splitlines()]
     if failure.hint:
         lines.append(f"hint: {failure.hint}")

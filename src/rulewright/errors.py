@@ -25,6 +25,8 @@ class RulewrightError(Exception):
     """
 
     exit_code = 1
+    told = False
+    """Whether it has been printed."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rulewright import console
 from rulewright.data.mix import MixEntry
 from rulewright.errors import UsageError
 from rulewright.training import environment, job
@@ -86,6 +87,30 @@ def test_more_launched_processes_than_cards_are_refused_once(
         assert "2 processes were launched, and each takes a GPU, but 1 can be seen" in str(caught.value)
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     environment.prepare(1)
+
+
+def test_a_failure_is_told_before_another_process_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first one that leaves has the launcher end the main process, perhaps before it could say why."""
+    pytest.importorskip("accelerate")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    told: list[str] = []
+
+    def hear(box: list[Any]) -> None:
+        told.append(capsys.readouterr().err)
+
+    monkeypatch.setattr("accelerate.utils.broadcast_object_list", hear)
+
+    def decide() -> None:
+        raise UsageError("it is full", "empty it")
+
+    with pytest.raises(UsageError) as caught:
+        environment.agree(decide)
+    assert told == ["error: it is full\nhint: empty it\n"]
+    console.error(caught.value)
+    assert not capsys.readouterr().err, "once"
 
 
 def _config(data: Any, out: Path) -> SftConfig:

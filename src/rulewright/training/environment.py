@@ -199,6 +199,8 @@ def agree(decide: Callable[[], T]) -> T:
             box[0] = decide()
         except RulewrightError as error:
             failure, box[1] = error, error.exit_code
+            # Before the others know of it: the first of them to leave has the launcher end this process.
+            console.error(error)
     broadcast_object_list(box)
     if failure is not None:
         raise failure
