@@ -83,14 +83,9 @@ def emit_json(value: Any) -> None:
 
 def error(failure: RulewrightError) -> None:
     """`error: …` and `hint: …`, on stderr, once."""
-    if failure.told:
-        return
-    failure.told = True
-    lines = [f"error: {line}" for line in failure.message.splitlines()]
-    if failure.hint:
-        lines.append(f"hint: {failure.hint}")
     # Whichever process meets it: another one may never hear of it.
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    if not failure.told:
+        print(failure.shown(), file=sys.stderr, flush=True)
 
 
 def plural(count: int, what: str) -> str:

@@ -36,6 +36,11 @@ class RulewrightError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
+    def shown(self) -> str:
+        """The lines that a person is shown."""
+        lines = [f"error: {line}" for line in self.message.splitlines()]
+        return "\n".join([*lines, f"hint: {self.hint}"] if self.hint else lines)
+
 
 class UsageError(RulewrightError):
     """A wrong command line, path or option."""

@@ -200,7 +200,8 @@ def agree(decide: Callable[[], T]) -> T:
         except RulewrightError as error:
             failure, box[1] = error, error.exit_code
             # Before the others know of it: the first of them to leave has the launcher end this process.
-            console.error(error)
+            console.say(error.shown())
+            error.told = True
     broadcast_object_list(box)
     if failure is not None:
         raise failure
