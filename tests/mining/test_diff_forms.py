@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import difflib
 import quopri
 import subprocess
 from pathlib import Path
@@ -102,6 +103,24 @@ def test_lines_without_context_go_where_the_diff_says(repo: Path, old: str, new:
     file.write_text(new if is_post else old)
     (change,), _ = diffs.read(diff, diffs.below(repo))
     assert (change.pre, change.post) == (old, new)
+
+
+@pytest.mark.parametrize("options", [(), ("-U0",), ("-U1",)], ids=" ".join)
+@pytest.mark.parametrize("tail", ["", "x = 1", "x = 1\n"])
+def test_a_copied_diff_may_lack_its_last_line_end(repo: Path, tail: str, options: tuple[str, ...]) -> None:
+    file = _committed(repo, "a.py", BEFORE + tail)
+    file.write_text(AFTER + tail)
+    diff = _git(repo, "diff", *options).removesuffix("\n")
+    (change,), left = diffs.read(diff, diffs.below(repo))
+    assert (change.pre, change.post, left) == (BEFORE + tail, AFTER + tail, [])
+
+
+def test_python_writes_no_mark_for_a_missing_line_end(tmp_path: Path) -> None:
+    before, after = (text.removesuffix("\n") for text in (BEFORE, AFTER))
+    (tmp_path / "a.py").write_text(after)
+    lines = difflib.unified_diff(*(text.splitlines(True) for text in (before, after)), "a/a.py", "b/a.py")
+    (change,), _ = diffs.read("".join(lines), diffs.below(tmp_path))
+    assert (change.pre, change.post) == (before, after)
 
 
 def test_what_came_and_went_is_named(repo: Path) -> None:

@@ -162,6 +162,15 @@ def read(text: str, locate: Locate, name: str = "the diff") -> tuple[list[Change
     text = unix(text)
     if _COLORED.search(text):
         text = _COLOR.sub("", text)
+    if text[-1:] in ("", "\n"):
+        return _read(text, locate, name)
+    try:  # copied text often lacks its last line end
+        return _read(text + "\n", locate, name)
+    except UsageError:  # so does what Python's difflib writes of a file without one
+        return _read(text, locate, name)
+
+
+def _read(text: str, locate: Locate, name: str) -> tuple[list[Change], list[str]]:
     try:
         patches, left = _parse(text)
     except _NoDiffLine as error:
