@@ -68,10 +68,13 @@ def audit_all(
     audited = list(_read(rules))
     audited += _join_tests(rules, audited)
     _add_examples(examples, audited)
-    first: dict[str, Audited] = {}
-    for one in audited:
-        if one.id and one.text and first.setdefault(one.id, one) is not one:
-            other = first[one.id]
+    by_id: dict[str, list[Audited]] = {}
+    for one in (one for one in audited if one.id and one.text):
+        others = by_id.setdefault(one.id, [])
+        other = next((other for other in others if _project_of(other.path) == _project_of(one.path)), None)
+        if other is None:
+            others.append(one)
+        else:
             one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
     for one in audited:
         _audit_alone(one)
@@ -159,8 +162,11 @@ def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audit
 
     Gives the test files that are for no rule: only of folders, for beside single files there are others.
     """
-    known = {one.id: one for one in audited if one.id}
-    lacking = {name: one for name, one in known.items() if not one.valid and not one.invalid}
+    known = {one.id for one in audited if one.id}
+    lacking: dict[str, list[Audited]] = {}
+    for one in audited:
+        if one.id and not one.valid and not one.invalid:
+            lacking.setdefault(one.id, []).append(one)
     of_none: list[Audited] = []
     for path in paths if len(paths) > 1 else ():
         home = rule_packs.home_of(path)
@@ -168,13 +174,20 @@ def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audit
         for file in project.yaml_files(path) if path.is_dir() else [path]:
             for row in _tests_in(file) if file.suffix in project.YAML else ():
                 name = str(row.get("id", ""))
-                if name in lacking:
-                    lacking[name].valid += _texts(row.get("valid"))
-                    lacking[name].invalid += _texts(row.get("invalid"))
-                elif is_all and name not in known:
-                    found = [Finding("test-of-none", rule_packs.no_rule(name, list(known)))]
+                for one in lacking.get(name, ()):
+                    if _project_of(one.path) == _project_of(file):
+                        one.valid += _texts(row.get("valid"))
+                        one.invalid += _texts(row.get("invalid"))
+                if is_all and name not in known:
+                    found = [Finding("test-of-none", rule_packs.no_rule(name, sorted(known)))]
                     of_none.append(Audited("", str(file), findings=found))
     return of_none
+
+
+def _project_of(file: Path | str) -> Path | None:
+    """The folder of the project that a file lies in: other projects have rules and tests of their own."""
+    home = rule_packs.home_of(Path(file))
+    return home.root.resolve() if home is not None and home.rule_dirs else None
 
 
 def _tests_in(file: Path) -> list[dict[str, Any]]:

@@ -156,6 +156,29 @@ def test_tests_of_a_rule_that_is_not_there_are_told(
     assert _kinds(capsys, "rules") == {("test-of-none", "rules/old.yml")}
 
 
+@pytest.mark.parametrize("named", [["."], ["web", "api"], ["web/rules", "api/rules/one.yml"]], ids=" ".join)
+def test_each_project_of_a_monorepo_has_rules_tests_and_utilities_of_its_own(
+    named: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, called in (("web", "f"), ("api", "g")):
+        for folder in ("rules", "utils", "tests"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        rule = "id: one\nlanguage: Python\nrule: {kind: call, matches: ours}\nfix: h()\n"
+        util = f"id: ours\nlanguage: Python\nrule: {{pattern: {called}($A)}}\n"
+        (tmp_path / name / "rules/one.yml").write_text(rule)
+        (tmp_path / name / "utils/ours.yml").write_text(util)
+        (tmp_path / name / "tests/one.yml").write_text(f"id: one\ninvalid: ['{called}(1)']\n")
+        (tmp_path / name / "sgconfig.yml").write_text(CONFIG)
+    (tmp_path / "api/tests/one.yml").unlink()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/sgconfig.yml").write_text("ruleDirs: [rules]\n")
+    (tmp_path / "new/rules").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _kinds(capsys, *named) == set()
+    (tmp_path / "web/tests/one.yml").write_text("id: one\ninvalid: ['g(1)']\n")
+    assert _kinds(capsys, *named) == {("test-missing", "web/rules/one.yml")}
+
+
 def test_rules_below_a_project_that_cannot_be_read_are_read_by_themselves(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

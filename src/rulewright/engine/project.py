@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -163,6 +164,20 @@ def above(path: Path, allowed: Callable[[Path], bool] = lambda folder: True) -> 
             # As the user names it, where that is possible: messages and findings name files in it.
             return read(next((one for one in (path, *path.parents) if one.resolve() == folder), folder))
     return None
+
+
+def below(folder: Path) -> list[Path]:
+    """The folders below one that is no project itself in which projects begin, as in a monorepo."""
+    found: list[Path] = []
+    for name, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
+        if CONFIG in names and Path(name) != folder:
+            with suppress(UsageError):  # the rules of one that cannot be read are read by themselves
+                home = read(Path(name))
+                if home is not None and home.rule_dirs:
+                    found.append(Path(name))
+                    folders.clear()
+    return found
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:

@@ -59,18 +59,26 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rules of a file or folder; tests and shared utility rules are those of its project."""
+    """The rules of a file or folder; tests and shared utility rules are those of its project.
+
+    A folder that is no project may hold several; the rules of each are read as that project's.
+    """
     home = home_of(path)
     is_whole = home is not None and path.resolve() == home.root.resolve()
     if home is not None and home.rule_dirs and (is_whole or home.holds(path)):
         root, only = home.root, None if is_whole else path.resolve()
+        inner = []
     else:
         root, only = (path, None) if path.is_dir() else (path.parent, path.resolve())
+        inner = project.below(path) if path.is_dir() else []
     rules: list[tuple[Path, dict[str, Any]]] = []
     cases: dict[str, dict[str, list[str]]] = {}
     tests: dict[str, Path] = {}
     problems: list[dict[str, Any]] = []
+    inner_rows = [row for one in inner for row in _rows_or_none(one)]
     for file, kind in _places(root):
+        if any(one in file.parents for one in inner):
+            continue
         documents = project.documents_of(file)
         if isinstance(documents, project.Unread):
             problems.append({"path": str(file), "line": documents.line, "problem": documents.why})
@@ -98,7 +106,7 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
                     texts += [text for text in document.get(key) or () if isinstance(text, str)]
             elif kind != "util" and is_meant_as_rule(document) and _within(only, file):
                 rules.append((file, document))
-    if not rules and (only is not None or not problems):
+    if not rules and not inner_rows and (only is not None or not problems):
         raise UsageError(
             f"{path}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
         )
@@ -118,6 +126,18 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
     for file, document in rules:
         for row in _rule_rows(root, file, document, cases, utils, license):
             yield {**row, "snapshots": snapshots.get(row["id"], {})}
+    for row in inner_rows:
+        file = row.get("file")
+        its = {"pack": root.resolve().name, "path": os.path.relpath(file, root)} if file else {}
+        yield {**row, **its, "license": row.get("license") or license}
+
+
+def _rows_or_none(path: Path) -> list[dict[str, Any]]:
+    """The rules of a project; none where there are none yet."""
+    try:
+        return list(_pack_rows(path))
+    except UsageError:
+        return []
 
 
 def _is_test(document: Any) -> bool:
