@@ -217,6 +217,9 @@ def test_places_in_the_changed_file_are_hidden_where_the_diff_shows_them_unchang
         "two lines came before them"
     )
     assert "you left it as it was" in done.doubt(Path("a"), place[9])
+    owed = of(pre, post, now=pre, seen=frozenset({2, 3, 4}))
+    assert "not made in this file yet" in owed.doubt(Path("a"), place[1]), "the diff of a branch"
+    assert "you left it as it was" in owed.doubt(Path("a"), place[9])
     assert done.doubt(Path("b"), place[9]) == ""
 
 

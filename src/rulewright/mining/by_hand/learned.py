@@ -116,8 +116,10 @@ class LearnedRules:
         rule = self.rules[place.rule]
         if not rule.repeats_safe_edit(place, lines) and (why := rule.doubt(place)):
             return why
-        if self._change_of(path) is not None:
-            return "you left it as it was in a file that you changed"
+        if (change := self._change_of(path)) is not None:
+            is_the_change = change.now == change.pre and place.touches(change.changed)
+            left = "you left it as it was in a file that you changed"
+            return "your own change, which is not made in this file yet" if is_the_change else left
         if rule.roles and place.role not in rule.roles and not place.in_import:
             used = doubts.ROLES.get(place.role, f"it is {place.role or 'not called'} there")
             return f"{used}, which your change does not show"
