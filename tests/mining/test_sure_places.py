@@ -208,6 +208,29 @@ POSSIBLE = {
         "class OldCall {\n    boolean equals(Object o) {\n        OldCall it = (OldCall) o;\n    }\n}\n",
         "the file defines `OldCall`, which stays",
     ),
+    "the file of a C++ member that stays": Case(
+        ".cpp", "int f() {\n  return Place::nowhere();\n}\n", "int f() {\n  return Place::sample();\n}\n",
+        "int *Place::nowhere() {\n  return 0;\n}\nint g() {\n  return Place::nowhere() + 1;\n}\n",
+        "the file defines `nowhere`, which stays",
+    ),
+    "the file of a C function that stays": Case(
+        ".c", "int f() {\n  return old_size(1);\n}\nint g() {\n  return old_size(2);\n}\n",
+        "int f() {\n  return any_size(1);\n}\nint g() {\n  return any_size(2);\n}\n",
+        "static int old_size(int n) { return n; }\nint h() {\n  return old_size(3);\n}\n",
+        "the file defines `old_size`, which stays",
+    ),
+    "the definition in C of what comes in": Case(
+        ".c", "int f() {\n  return old_size(1);\n}\nint g() {\n  return old_size(2);\n}\n",
+        "int f() {\n  return any_size(1);\n}\nint g() {\n  return any_size(2);\n}\n",
+        "int *any_size(int n) {\n  return old_size(n);\n}\n",
+        "it is in the definition of `any_size`, which comes in",
+    ),
+    "the file of a Ruby method that stays": Case(
+        ".rb", "def f\n  old_size(1)\nend\n\ndef g\n  old_size(2)\nend\n",
+        "def f\n  any_size(1)\nend\n\ndef g\n  any_size(2)\nend\n",
+        "def old_size(n)\n  n\nend\n\ndef h\n  old_size(3)\nend\n",
+        "the file defines `old_size`, which stays",
+    ),
     "a class of the language": Case(
         ".py", "from typing import Callable\n\n\ndef f(a: Callable): ...\n\n\ndef g(b: Callable): ...\n",
         "from kit import Hook\n\n\ndef f(a: Hook): ...\n\n\ndef g(b: Hook): ...\n",

@@ -196,8 +196,9 @@ class LearnedRules:
         for name in sorted({name for place in uses for name in place.gone + place.come if name in tree.text}):
             is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
             for at in tree.definitions(name):
-                definition = at.parent() or at
-                is_variable = _VARIABLE.search(definition.kind()) is not None
+                definition = tree.definition_of(at)
+                is_function = (at.parent() or at).kind() == "function_declarator"
+                is_variable = not is_function and _VARIABLE.search(definition.kind()) is not None
                 inside = range(definition.range().start.line + 1, definition.range().end.line + 2)
                 coming = [one for one in uses if name in one.come and one.touches(inside)]
                 coming = [one for one in coming if not is_variable or is_free(one.new)]
@@ -232,7 +233,9 @@ class LearnedRules:
         return cache(_current_lines)
 
 
-_VARIABLE: Final = re.compile(r"assign|declarator|variable|property|field|short_var|let_|(?:const|var)_spec$")
+_VARIABLE: Final = re.compile(
+    r"assign|declarator|variable|property|field|parameter|short_var|let_|(?:const|var)_spec$|^declaration$"
+)
 """Node kinds of definitions of variables: a member of that name may be another thing."""
 
 

@@ -124,7 +124,12 @@ class Node:
 _FUNCTION: Final = re.compile(r"function|method|lambda|closure|func_literal|constructor")
 _VARIABLES: Final[Mapping[Language, str]] = {"kotlin": "simple_identifier", "php": "variable_name"}
 """Node kind of a variable's name, where it is not `identifier`."""
-_DEFINES: Final = re.compile(r"declarator$|declaration$|definition$|_item$|_spec$|^assignment$")
+_DEFINES: Final = re.compile(
+    r"declarator$|declaration$|definition$|_item$|_spec$|_elem$|_signature$|_def$|^assignment$"
+    r"|^(?:singleton_)?method$"
+)
+_WITHIN_DECLARATORS: Final = re.compile(r"^(?:function|pointer|reference)_declarator$|^qualified_identifier$")
+"""Of a C definition, what stands between it and its name."""
 _DECLARES: Final = re.compile(
     r"declarator$|declaration$|assignment$|(?:^|_)for(?:_|each)|range_clause|(?:const|var)_spec$"
     r"|^as_pattern$|^named_expression$|^let_condition$"
@@ -284,11 +289,25 @@ class Tree:
         """Where this name is that of a function, class, field or variable which its parent defines."""
         for node in self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}}):
             parent = node.parent()
+            if parent is not None and parent.kind() == "qualified_identifier":  # `int Room::size() {}`
+                parent, name = parent.parent(), parent
+            else:
+                name = node
             if parent is not None and (
-                grammars.UNNAMED_ROLES.get((parent.kind(), node.kind())) == "name"
-                or (_DEFINES.search(parent.kind()) and node in (parent.field("name"), parent.field("left")))
+                grammars.UNNAMED_ROLES.get((parent.kind(), name.kind())) == "name"
+                or (
+                    _DEFINES.search(parent.kind())
+                    and name in (parent.field("name"), parent.field("left"), parent.field("declarator"))
+                )
             ):
                 yield node
+
+    def definition_of(self, name: SgNode) -> SgNode:
+        """What a name of `definitions` is defined by, with its body."""
+        node = name.parent() or name
+        while _WITHIN_DECLARATORS.search(node.kind()) and (parent := node.parent()) is not None:
+            node = parent
+        return node
 
     def has_local(self, name: str) -> bool:
         """Whether a function declares a variable of this name, or it is a type parameter."""
