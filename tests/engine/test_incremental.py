@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rulewright.actions import Action
-from rulewright.engine import incremental, statements
+from rulewright.engine import changed_statements, incremental
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge, judge_trace
 from rulewright.engine.parsing import parse
@@ -210,5 +210,5 @@ def test_a_statement_that_goes_on_outside_of_its_lines(
 ) -> None:
     action, code = Action(language, tuple(rules)), begin + "f(2);\n" * 400
     told = judge(action, code, None)
-    monkeypatch.setattr(statements, "PARTED_CHARS", 10**9)
+    monkeypatch.setattr(changed_statements, "PARTED_CHARS", 10**9)
     assert told == whole(action, code, exact=False)

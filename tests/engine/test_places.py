@@ -9,8 +9,8 @@ import pytest
 
 from rulewright.actions import Action
 from rulewright.engine import places
+from rulewright.engine.changed_statements import PARTED_CHARS
 from rulewright.engine.kinds import names
-from rulewright.engine.statements import PARTED_CHARS
 from rulewright.languages import Language
 
 LONGER: dict[str, Any] = {"rule": {"pattern": "long($A)"}, "fix": "one($A)\ntwo($A)\nthree($A)"}

@@ -87,6 +87,18 @@ def test_what_binds_no_name_is_no_import(language: Language, text: str) -> None:
         ("php", "use function A\\B\\c;", "A\\B\\c", {"c"}),
         ("go", 'd "a/b"', "a/b", {"d"}),
         ("python", "import a.b as c", "a.b", {"c"}),
+        ("python", "from a.b import c as d, e", "a.b", {"d", "e"}),
+        ("python", "import a.b", "a.b", {"a"}),
+        ("javascript", "import {a as b, c} from 'm'", "m", {"b", "c"}),
+        ("javascript", "const {a: q, z} = require('m');", "m", {"q", "z"}),
+        ("java", "import static a.b.C;", "a.b.C", {"C"}),
+        ("go", 'import q "io/ioutil"', "io/ioutil", {"q"}),
+        ("rust", "use a::b::{C, D};", "a::b", {"C", "D"}),
+        ("rust", "use a::b::C as E;", "a::b::C", {"E"}),
+        ("kotlin", "import a.b.C", "a.b.C", {"C"}),
+        ("kotlin", "import a.b.C as E", "a.b.C", {"E"}),
+        ("php", r"use A\B\C;", r"A\B\C", {"C"}),
+        ("php", r"use A\B\{C, D as E};", r"A\B", {"C", "E"}),
     ],
 )  # fmt: skip
 def test_what_an_import_binds(language: Language, text: str, module: str, names: set[str]) -> None:

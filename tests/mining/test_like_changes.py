@@ -11,8 +11,6 @@ import pytest
 
 from rulewright import cli
 from rulewright.engine.cli import binary
-from rulewright.languages import Language
-from rulewright.mining.rules import import_statements, imports
 from rulewright.verdict import Place
 
 ONE = "import os\nfrom old_kit import choose\n\n\ndef f(xs):\n    return choose(xs, 3)\n\n\ndef g(p):\n    return os.path.join(p, 'x')\n"  # noqa: E501
@@ -295,39 +293,6 @@ def test_a_version_before_may_have_a_name_of_its_own(
 def test_a_name_that_is_an_option_of_git_is_none(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["edit", "--like=--output=made..HEAD", "."]) == 2
     assert not list(repo.glob("made*")) and "error" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "language", "module", "names"),
-    [
-        ("from a.b import c as d, e", "python", "a.b", {"d", "e"}),
-        ("import a.b", "python", "a.b", {"a"}),
-        ("import {a as b, c} from 'm'", "javascript", "m", {"b", "c"}),
-        ("const {a: q, z} = require('m');", "javascript", "m", {"q", "z"}),
-        ("import type { T } from 'm';", "typescript", "m", {"T"}),
-        ("import static a.b.C;", "java", "a.b.C", {"C"}),
-        ('import q "io/ioutil"', "go", "io/ioutil", {"q"}),
-        ("use a::b::{C, D};", "rust", "a::b", {"C", "D"}),
-        ("use a::b::C as E;", "rust", "a::b::C", {"E"}),
-        ("import a.b.C", "kotlin", "a.b.C", {"C"}),
-        ("import a.b.C as E", "kotlin", "a.b.C", {"E"}),
-        (r"use A\B\C;", "php", r"A\B\C", {"C"}),
-        (r"use A\B\{C, D as E};", "php", r"A\B", {"C", "E"}),
-        (r"use function A\f;", "php", r"A\f", {"f"}),
-    ],
-)
-def test_an_import_says_what_it_binds(text: str, language: Language, module: str, names: set[str]) -> None:
-    assert import_statements.parse_import(text, language) == import_statements.Import(
-        frozenset(names), module
-    )
-
-
-def test_what_is_no_import_binds_nothing() -> None:
-    assert (
-        import_statements.parse_import("x = require", "javascript") is None
-        and import_statements.parse_import("a.b()", "python") is None
-    )
-    assert imports.code_lines("import a\n\n\nx = 1\n", "python") == ["x = 1"]
 
 
 def test_a_change_that_is_no_utf8_is_named_and_the_rest_goes_on(

@@ -17,7 +17,7 @@ from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends, splice
-from rulewright.engine import applier, cli, literals, statements, tidy
+from rulewright.engine import applier, changed_statements, cli, literals, tidy
 from rulewright.engine.applier import MatchEdit
 from rulewright.engine.parsing import ParsedCode, parse, span
 from rulewright.engine.rules import CompiledRule, compile_rule
@@ -75,11 +75,13 @@ class Step:
         parsed. `None`: that cannot be told so.
         """
         source, language = self.source, self.rule.language
-        if len(source) < statements.PARTED_CHARS or self.before.broken:
+        if len(source) < changed_statements.PARTED_CHARS or self.before.broken:
             return None
-        holes = statements.changed(source, self.edits)
-        alone = statements.parse_alone(holes, language, len(source) // 2) if holes is not None else None
-        if holes is None or alone is None:
+        holes = changed_statements.changed(source, self.edits)
+        if holes is None:
+            return None
+        alone = changed_statements.parse_alone(holes, language, len(source) // 2)
+        if alone is None:
             return None
         spans: list[tuple[int, int]] = []
         edits = deque(self.edits)

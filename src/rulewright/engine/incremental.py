@@ -16,12 +16,12 @@ from ast_grep_py import SgNode
 
 from rulewright.actions.action import Action
 from rulewright.difftext import splice
-from rulewright.engine import applier, checks, literals, statements, suppress, tidy
+from rulewright.engine import applier, changed_statements, checks, literals, suppress, tidy
 from rulewright.engine.applier import MatchEdit
 from rulewright.engine.apply import Barred, RuleEffect, Step, spans_after, sum_up
+from rulewright.engine.changed_statements import Alone, ChangedStatement
 from rulewright.engine.parsing import ParsedCode, parse, parsed, span
 from rulewright.engine.rules import CompiledRule, compiled, weight
-from rulewright.engine.statements import Alone, ChangedStatement
 from rulewright.languages import Language
 from rulewright.verdict import Outcome, RuleFailed
 
@@ -45,7 +45,7 @@ def pays(action: Action, code: str) -> bool:
         able = sum(literals.may_match(code, rule.needs) for rule in compiled(action))
     except RuleFailed:
         return False
-    return able >= (2 if len(code) >= statements.PARTED_CHARS else MANY)
+    return able >= (2 if len(code) >= changed_statements.PARTED_CHARS else MANY)
 
 
 def judged(action: Action, code: str, exact: bool, barred: Container[int] = ()) -> Outcome | None:
@@ -121,7 +121,8 @@ class _Text:
         if self._base is None:
             return self._parse_whole()
         if self._holes and self._alone is None:
-            self._alone = statements.parse_alone(self._holes, self._language, len(self._base.source) // 2)
+            limit = len(self._base.source) // 2
+            self._alone = changed_statements.parse_alone(self._holes, self._language, limit)
             if self._alone is None:
                 return self._parse_whole()
         return self._base
@@ -201,7 +202,7 @@ class _Text:
         self.now, tidied = splice(base.source, (row[:3] for row in rows)), False
         if not self._exact:
             self.now, tidied = tidy.tidy(self.now, places, "")
-        changed = statements.changed(base.source, outside, holes)
+        changed = changed_statements.changed(base.source, outside, holes)
         self._alone = None
         if changed is None or tidied:
             self._base = None

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from ast_grep_py import SgNode
 
 from rulewright import difftext
-from rulewright.mining.text.statements import statements
+from rulewright.mining.text.statement_lines import statements
 
 
 class Part(NamedTuple):

@@ -12,7 +12,7 @@ from rulewright.engine import places
 from rulewright.languages import Language
 from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.rules import imports
-from rulewright.mining.text.statements import statement_lines
+from rulewright.mining.text.statement_lines import statement_lines
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
 
