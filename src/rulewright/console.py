@@ -15,7 +15,7 @@ import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal, TextIO
+from typing import Any, ClassVar, Final, Literal, TextIO
 
 from rulewright.errors import RulewrightError, why
 
@@ -40,7 +40,7 @@ def clean(text: str) -> str:
 def say(message: str = "") -> None:
     """Print a line for the user on stderr; with a launcher, only the first process prints."""
     if os.environ.get("RANK", "0") == "0" or "WORLD_SIZE" not in os.environ:
-        print(message, file=sys.stderr, flush=True)
+        print(Progress.wipe() + message, file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str | None:
@@ -194,27 +194,42 @@ QUIET_S: Final = 5.0
 class Progress:
     """Counts items; carries the counters that matter (valid, applied, reward, $)."""
 
+    _on_screen: ClassVar[bool] = False
+    """Whether a terminal shows a bar in its last line."""
+
     def __init__(
         self, what: str, total: int | None, tty: bool, every_s: float = 0.2, quiet_s: float = QUIET_S
     ) -> None:
         self._what, self._total, self._tty = what, total, tty
-        self._every_s = every_s if tty else quiet_s if total else 2 * quiet_s
-        self._done = 0
+        self._every_s, self._quiet_s = every_s, quiet_s
+        self._done = self._first = 0
         self._start = self._last = time.monotonic()
         self._next_mark = 5
         self._said = ""
         self._counters: dict[str, object] = {}
+
+    @classmethod
+    def wipe(cls) -> str:
+        """What takes the bar off the terminal, before another line is printed."""
+        shown, cls._on_screen = cls._on_screen, False
+        return "\r\x1b[2K" if shown else ""
+
+    def begin(self, total: int, done: int) -> None:
+        """Note how many items there are, and how many of them an earlier run did."""
+        self._total, self._done, self._first = total, done, done
+        self._start = time.monotonic()
 
     def advance(self, n: int = 1, /, **counters: object) -> None:
         """Note `n` more items and the current value of named counters."""
         self._done += n
         self._counters.update(counters)
         now = time.monotonic()
-        if now - self._last < self._every_s:
+        if now - self._last < (self._every_s if self._tty else self._quiet_s * (1 if self._total else 2)):
             return
         if self._tty:
             self._last = now
-            print("\r\x1b[2K" + self.line()[: width() - 1], end="", file=sys.stderr, flush=True)
+            print(self.wipe() + self.line()[: width() - 1], end="", file=sys.stderr, flush=True)
+            Progress._on_screen = True
         elif not self._total or self._done * 100 >= self._next_mark * self._total:
             self._last = now
             self._next_mark = self._done * 100 // (self._total or 100) // 5 * 5 + 5
@@ -223,23 +238,41 @@ class Progress:
 
     def end(self) -> None:
         """Show how it ended; without a terminal only if there were lines before."""
-        if self._tty:
-            print("\r\x1b[2K" + self.line(), file=sys.stderr, flush=True)
-        elif self._said and not self._said.startswith(self._count()):
+        if self._tty or (self._said and not self._said.startswith(self._count())):
             say(self.line())
 
     def line(self) -> str:
         """The current state as one line."""
         seconds = max(time.monotonic() - self._start, 1e-9)
-        rate = self._done / seconds
-        parts = [self._count(), f"{rate:,.1f}/s"]
-        if self._total and 0 < self._done < self._total:
-            parts.append(f"ETA {(self._total - self._done) / rate:,.0f} s")
+        done = self._done - self._first
+        parts = [self._count(), _rate(done, seconds)]
+        if self._total and done and self._done < self._total:
+            parts.append(f"ETA {_span((self._total - self._done) / done * seconds)}")
         parts += [f"{key} {value}" for key, value in self._counters.items()]
         return "  ".join(parts)
 
     def _count(self) -> str:
         return f"{self._what}: {self._done:,}" + (f"/{self._total:,}" if self._total else "")
+
+
+def _rate(n: int, seconds: float) -> str:
+    """Items a second, or how long one takes.
+
+    >>> _rate(30, 20), _rate(2, 118), _rate(0, 4)
+    ('1.5/s', '59 s each', '0.0/s')
+    """
+    return f"{n / seconds:,.1f}/s" if not n or n / seconds >= 0.1 else f"{_span(seconds / n)} each"
+
+
+def _span(seconds: float) -> str:
+    """A time for the eye.
+
+    >>> _span(59), _span(600), _span(36_000)
+    ('59 s', '10 min', '10.0 h')
+    """
+    if seconds < 300:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"
 
 
 @contextmanager

@@ -37,6 +37,31 @@ def test_the_last_line_of_progress_says_how_it_ended(capsys: pytest.CaptureFixtu
     assert "30/30" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_progress_of_a_run_that_is_resumed_counts_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = console.Progress("train", None, tty=False, quiet_s=0)
+    bar.begin(40, 20)
+    bar.advance()
+    bar.advance(19)
+    bar.end()
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("train: 21/40") and last.startswith("train: 40/40")
+
+
+def test_a_line_takes_the_place_of_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood behind the bar, and the next bar was drawn over both."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = console.Progress("train", 3, tty=True, every_s=0)
+    bar.advance()
+    console.say("step 1")
+    console.say("saved")
+    bar.advance(2)
+    bar.end()
+    shown = [line.rpartition("\x1b[2K")[2] for line in screen.getvalue().split("\n")]
+    assert shown[:2] == ["step 1", "saved"] and shown[2].startswith("train: 3/3")
+    assert screen.getvalue().startswith("train: 1/3") and screen.getvalue().count("\x1b[2K") == 2
+
+
 @pytest.mark.parametrize("total", [200, None])
 def test_a_job_of_a_moment_says_nothing_without_a_terminal(
     total: int | None, capsys: pytest.CaptureFixture[str]

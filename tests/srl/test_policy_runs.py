@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -169,6 +170,18 @@ def test_a_run_that_stopped_early_stays_stopped(checkpoint: Path, tmp_path: Path
     again = train()
     for key in ("steps", "prompts", "best_step", "after", "last", "stopped_early"):
         assert again[key] == whole[key], key
+
+
+def test_a_run_says_how_far_it_is(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step may take a minute: between two evaluations nothing was to be seen."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    config = settings(checkpoint, tmp_path, trainer={"max_steps": 3}, eval_every_steps=3)
+    run_policy(config, Tasks(ByRule(12, letters), ByRule(4, letters), "letters"))
+    [last] = [line for line in screen.getvalue().split("\n") if "train: 3/3" in line]
+    assert "reward " in last and "loss" not in last
 
 
 def test_a_run_killed_while_it_noted_an_evaluation_notes_it_again(checkpoint: Path, tmp_path: Path) -> None:

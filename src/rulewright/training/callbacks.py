@@ -37,7 +37,6 @@ class Metrics(TrainerCallback):
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._start = time.monotonic()
-        self.last_loss: float | None = None
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not state.is_world_process_zero or logs is None:
@@ -45,29 +44,44 @@ class Metrics(TrainerCallback):
         kept = {key: logs[key] for key in _LOGGED if key in logs}
         if "eval_mean_token_accuracy" in logs:
             kept["eval_mean_token_accuracy"] = logs["eval_mean_token_accuracy"]
-        if "loss" in logs:
-            self.last_loss = logs["loss"]
         if kept:
             seconds = round(time.monotonic() - self._start, 1)
             self._run.log(step=state.global_step, seconds=seconds, **kept)
 
 
 class ShowProgress(TrainerCallback):
-    """Optimizer steps as a progress bar with loss and tokens a second."""
+    """Optimizer steps as a progress bar, with what was last measured.
 
-    def __init__(self, bar: console.Progress, metrics: Metrics, tokens_per_step: float) -> None:
-        self._bar, self._metrics, self._tokens = bar, metrics, tokens_per_step
-        self._start = time.monotonic()
-        self._first: int | None = None
+    Args:
+        bar: shown by the first process.
+        tokens_per_step: that are trained; 0: not known.
+    """
+
+    _SHOWN: Final = {"loss": "loss", "unfiltered/reward": "reward", "unfiltered/success_rate": "success"}
+
+    def __init__(self, bar: console.Progress, tokens_per_step: float = 0.0) -> None:
+        self._bar, self._tokens = bar, tokens_per_step
+        self._start, self._first = time.monotonic(), 0
+        self._measured: dict[str, str] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._start, self._first = time.monotonic(), state.global_step
+        self._bar.begin(state.max_steps, state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not state.is_world_process_zero:
             return
-        if self._first is None:
-            self._first = state.global_step - 1
-        rate = (state.global_step - self._first) * self._tokens / max(time.monotonic() - self._start, 1e-9)
-        loss = self._metrics.last_loss
-        self._bar.advance(**{"loss": "–" if loss is None else f"{loss:.3f}", "tokens/s": f"{rate:,.0f}"})
+        speed = {}
+        if self._tokens:
+            seconds = max(time.monotonic() - self._start, 1e-9)
+            speed["tokens/s"] = f"{(state.global_step - self._first) * self._tokens / seconds:,.0f}"
+        self._bar.advance(**self._measured, **speed)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        shown = {key: logs[key] for key in self._SHOWN if key in (logs or {})}
+        if "unfiltered/reward" in shown:
+            shown.pop("loss", None)  # of a policy the loss tells nothing: it is near 0 whatever happens
+        self._measured = self._measured | {self._SHOWN[key]: f"{value:.3f}" for key, value in shown.items()}
 
 
 class Memory(TrainerCallback):

@@ -93,9 +93,8 @@ class Assembled(NamedTuple):
     tokenizer: Any
     counts: Counts
     prober: Prober
-    metrics: Any
-    """Callbacks that are asked afterwards."""
     memory: Any
+    """The callback that notes the most GPU memory."""
     n_rows: int
     """Rows as they are trained, packed ones counted as one."""
     steps: int
@@ -135,7 +134,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
     data = assemble.ordered(config, run, args)
     model = assemble.model(config, tokenizer, loaded)
     assemble.say_beyond(model, counts.longest, config.model)
-    metrics, memory = callbacks.Metrics(run), callbacks.Memory()
+    memory = callbacks.Memory()
 
     def make(peft: Any) -> SFTTrainer:
         return SFTTrainer(
@@ -145,7 +144,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
             eval_dataset=dev,
             processing_class=tokenizer,
             peft_config=peft,
-            callbacks=[metrics, memory, callbacks.TellUnreached(), callbacks.MarkComplete()],
+            callbacks=[callbacks.Metrics(run), memory, callbacks.TellUnreached(), callbacks.MarkComplete()],
         )
 
     try:
@@ -164,9 +163,7 @@ def _assemble(config: SftConfig, prepared: PreparedData, run: RunDir, args: Any,
         trainer.add_callback(EarlyStoppingCallback(config.patience))
     # TRL has packed the rows by now, where that is asked for.
     n_rows = len(trainer.train_dataset) if args.packing else counts.n_rows
-    return Assembled(
-        trainer, tokenizer, counts, prober, metrics, memory, n_rows, assemble.steps(args, n_rows)
-    )
+    return Assembled(trainer, tokenizer, counts, prober, memory, n_rows, assemble.steps(args, n_rows))
 
 
 def _free(config: SftConfig, run: RunDir) -> None:
@@ -193,10 +190,10 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
     if start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience)):
         checkpoints.load_finished(trainer, start)
     else:
-        with console.progress("train", made.steps) if environment.is_main() else nullcontext() as bar:
+        with console.progress("train") if environment.is_main() else nullcontext() as bar:
             if bar is not None:
                 per_step = made.counts.n_tokens / made.n_rows * assemble.batch_size(args)
-                trainer.add_callback(callbacks.ShowProgress(bar, made.metrics, per_step))
+                trainer.add_callback(callbacks.ShowProgress(bar, per_step))
             outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
         loss = outcome.training_loss
     logged = checkpoints.mean_loss(trainer.state.log_history)
