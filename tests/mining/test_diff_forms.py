@@ -118,7 +118,8 @@ def test_a_copied_diff_may_lack_its_last_line_end(repo: Path, tail: str, options
 def test_python_writes_no_mark_for_a_missing_line_end(tmp_path: Path) -> None:
     before, after = (text.removesuffix("\n") for text in (BEFORE, AFTER))
     (tmp_path / "a.py").write_text(after)
-    lines = difflib.unified_diff(*(text.splitlines(True) for text in (before, after)), "a/a.py", "b/a.py")
+    old, new = before.splitlines(True), after.splitlines(True)
+    lines = difflib.unified_diff(old, new, "a/a.py", "b/a.py")
     (change,), _ = diffs.read("".join(lines), diffs.below(tmp_path))
     assert (change.pre, change.post) == (before, after)
 

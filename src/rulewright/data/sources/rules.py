@@ -127,8 +127,8 @@ def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
         for row in _rule_rows(root, file, document, cases, utils, license):
             yield {**row, "snapshots": snapshots.get(row["id"], {})}
     for row in inner_rows:
-        file = row.get("file")
-        its = {"pack": root.resolve().name, "path": os.path.relpath(file, root)} if file else {}
+        place = row.get("file")
+        its = {"pack": root.resolve().name, "path": os.path.relpath(place, root)} if place else {}
         yield {**row, **its, "license": row.get("license") or license}
 
 

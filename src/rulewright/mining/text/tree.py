@@ -288,18 +288,14 @@ class Tree:
     def definitions(self, name: str) -> Iterator[SgNode]:
         """Where this name is that of a function, class, field or variable which its parent defines."""
         for node in self.root.sg.find_all({"rule": {"regex": f"^{re.escape(name)}$"}}):
-            parent = node.parent()
+            whole, parent = node, node.parent()
             if parent is not None and parent.kind() == "qualified_identifier":  # `int Room::size() {}`
-                parent, name = parent.parent(), parent
-            else:
-                name = node
-            if parent is not None and (
-                grammars.UNNAMED_ROLES.get((parent.kind(), name.kind())) == "name"
-                or (
-                    _DEFINES.search(parent.kind())
-                    and name in (parent.field("name"), parent.field("left"), parent.field("declarator"))
-                )
-            ):
+                whole, parent = parent, parent.parent()
+            if parent is None:
+                continue
+            fields = (parent.field(role) for role in ("name", "left", "declarator"))
+            is_named = grammars.UNNAMED_ROLES.get((parent.kind(), whole.kind())) == "name"
+            if is_named or (_DEFINES.search(parent.kind()) and whole in fields):
                 yield node
 
     def definition_of(self, name: SgNode) -> SgNode:
