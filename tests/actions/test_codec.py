@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -230,3 +231,4 @@ def test_equal_actions_are_one_key() -> None:
         for rule in ([("kind", "call"), ("regex", "a")], [("regex", "a"), ("kind", "call")])
     )
     assert one == other and len({one, other}) == 1
+    assert replace(one, ids=("a",)) == replace(one, ids=("b",))

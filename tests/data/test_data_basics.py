@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rulewright import jsonl
 from rulewright.cli import main
@@ -82,6 +87,8 @@ def test_a_larger_test_share_takes_no_record_out_of_test(group: str, small: floa
 def test_shares_must_sum_to_one(wrong: tuple[float, float, float]) -> None:
     with pytest.raises(ConfigError, match="sum to 1"):
         Fractions(*wrong).checked()
+    assert Fractions(1, 0, 0).checked() == (1, 0, 0)
+    assert Fractions() == (0.9, 0.05, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +140,20 @@ def test_of_several_licence_files_the_first_that_is_known_counts(tmp_path: Path)
     (tmp_path / "LICENSE.md").write_text("MIT: Permission is hereby granted, free of charge, to any person "
                                          "obtaining a copy")  # fmt: skip
     assert licenses.of_folder(tmp_path, 0) == "mit"
+
+
+@pytest.mark.parametrize(("above", "found"), [(0, ""), (1, ""), (2, "psf-2.0")])
+def test_a_licence_above_a_folder_counts_so_many_folders_up(above: int, found: str, tmp_path: Path) -> None:
+    folder = tmp_path / "a/b/c"
+    folder.mkdir(parents=True)
+    (tmp_path / "a/licence").write_text("Python Software Foundation License")
+    (tmp_path / "a/b/LICENSES").mkdir()  # a folder is no text
+    assert licenses.of_folder(folder, above) == found
+
+
+def test_a_licence_is_sought_in_the_first_20000_characters() -> None:
+    for n, name in ((19_985, "apache-2.0"), (19_986, "unknown")):
+        assert licenses.of_text("x" * n + " apache license") == name
 
 
 @given(st.text(max_size=60))
@@ -206,9 +227,37 @@ def test_what_is_written_is_what_is_loaded(out: Path) -> None:
     assert store.read_metadata(out, "made") == metadata
 
 
+def test_what_is_known_of_a_data_set_stands_in_its_metadata(out: Path, tmp_path: Path) -> None:
+    inputs = [tmp_path / name for name in ("new", "old")]
+    for path, when in zip(inputs, (200.9, 100.7), strict=True):
+        path.write_text(path.name)
+        os.utime(path, (when, when))
+    metadata = write_dataset(
+        [record(i) for i in range(60)], out, "made", rows_in=500, dropped={"b": 1, "a": 2}, inputs=inputs
+    )
+    digests = {str(path): hashlib.sha256(path.name.encode()).hexdigest() for path in inputs}
+    assert (metadata.rows_in, list(metadata.dropped), metadata.inputs) == (500, ["a", "b"], digests)
+    assert metadata.version == store.combined(dict(reversed(digests.items()))) != store.combined({"x": "y"})
+    assert re.fullmatch("sha256:[0-9a-f]{16}", metadata.version)
+    assert metadata.downloaded_at == datetime.fromtimestamp(200, UTC)
+    whole = b"".join((out / split / "made.jsonl").read_bytes() for split in ("train", "dev", "test"))
+    assert metadata.sha256 == hashlib.sha256(whole).hexdigest()
+    assert write_dataset([record(1)], out, "other", version="v1").version == "v1"
+    assert store.sources_in(out) == ["made", "other"]
+
+
+def test_a_line_says_only_what_is_known() -> None:
+    assert store.reject_line("r", "p", None, "") == '{"reason": "r", "place": "p"}'
+    whole = store.reject_line("r", "p", {"when": date(2020, 1, 2)}, "d")
+    assert whole == '{"reason": "r", "place": "p", "detail": "d", "row": {"when": "2020-01-02"}}'
+    assert "null" not in record(1).to_json()
+
+
 def test_an_empty_data_set_is_refused_and_leaves_nothing(out: Path) -> None:
     with pytest.raises(RulewrightError, match="all 5 rows were dropped"):
         write_dataset([], out, "made", dropped={"bad": 5})
+    with pytest.raises(RulewrightError, match="all 7 rows were dropped"):
+        write_dataset([], out, "made", rows_in=7, dropped={"bad": 5})
     assert not list(out.glob("*/*.jsonl")) and store.read_metadata(out, "made") is None
     with pytest.raises(RulewrightError, match="there is no row in the input"):
         write_dataset([], out, "made")
@@ -277,6 +326,38 @@ def test_repeating_uses_all_of_the_most_plentiful_source(tmp_path: Path) -> None
     counts = Counter(r.metadata.id for r in made)
     assert [c.n for c in made.contributions] == [60, 40]
     assert sorted(set(counts.values())) == [1, 4] and made.contributions[1].n_repeated == 30
+
+
+def test_what_a_mix_asks_for_unless_told(tmp_path: Path) -> None:
+    (a,) = sources(tmp_path, 9)
+    plain = MixEntry(path=a)
+    assert (plain.weight, plain.max_chars, plain.with_action) == (1, 0, False)
+    assert MixEntry(path=a, weight=0.5).weight == 0.5
+    for wrong in ({"weight": 0}, {"max_chars": -1}):
+        with pytest.raises(ValidationError):
+            MixEntry.model_validate({"path": a, **wrong})
+    with pytest.raises(UsageError, match="the mix is empty"):
+        mix([])
+    made = mix([plain])
+    assert list(made) == list(mix([plain], seed=0, limit=None, policy="undersample"))
+    assert made.manifest()["licenses"] == {"mit": 9}
+
+
+def test_a_mix_of_more_sources_than_a_byte_counts(tmp_path: Path) -> None:
+    entries = [MixEntry(path=path) for path in sources(tmp_path, *[1] * 257)]
+    made = mix(entries, policy="all")
+    assert len({one.metadata.id for one in made}) == len(made) == 257
+    assert len(made.files()) == 257
+
+
+def test_a_mix_reads_lines_behind_a_mark_and_empty_ones(tmp_path: Path) -> None:
+    path = tmp_path / "deep/er/x.jsonl"
+    path.parent.mkdir(parents=True)
+    rows = [record(i).to_json() for i in range(3)]
+    path.write_text(f"\ufeff{rows[0]}\n\n{rows[1]}\n{rows[2]}")
+    made = mix([MixEntry(path=f"{tmp_path}/**/x.jsonl")])
+    assert {one.metadata.group for one in made} == {"g0", "g1", "g2"}
+    assert made.contributions[0].files == {str(path): hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def test_a_mix_filters_by_tags(tmp_path: Path) -> None:
@@ -446,6 +527,29 @@ def test_a_claim_is_named_by_its_step_or_its_record(tmp_path: Path) -> None:
         (name, "rejected step" if "/" in name else "no action") for name in rows
     ]
     assert (found[-1].line, found[-1].name, found[-1].is_checked) == (7, "", False) and found[-1].problem
+
+
+@pytest.mark.parametrize(
+    ("row", "problem", "action"),
+    [
+        ({"pre": "a\n", "post": None, "action": "x"}, "must be text", ""),
+        ({"pre": 1, "post": "a\n", "action": "x"}, "must be text", ""),
+        ({"pre": "a\n", "post": "b\n", "action": {"é": 1}}, "", '{"é": 1}'),
+        ({"pre": "a\n", "post": "b\n", "action": "x", "metadata": {"action": "y"}}, "", "y"),
+        ({"pre_code": "a\n", "teacher": [], "env": {}}, "must be objects", ""),
+        ({"pre_code": "a\n", "teacher": {}, "env": None}, "must be objects", ""),
+        ({"pre_code": "a\n", "teacher": {"action": "x"}, "env": {"verdict": "ok", "post_code": "b\n"}},
+         "", "x"),
+    ],
+)  # fmt: skip
+def test_what_a_line_claims(row: dict[str, Any], problem: str, action: str, tmp_path: Path) -> None:
+    path = tmp_path / "claims.jsonl"
+    path.write_text(json.dumps({"language": "Python", **row}) + "\n")
+    with Engine() as engine:
+        [(claim, _)] = judged(path, 0, engine)
+    assert problem in claim.problem and bool(problem) == bool(claim.problem)
+    assert (claim.action, claim.is_checked) == (action, not problem)
+    assert problem or (claim.pre, claim.post, claim.language) == ("a\n", "b\n", "python")
 
 
 def test_a_manifest_tells_changed_data(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import random
 import re
 import tracemalloc
@@ -142,6 +144,28 @@ def test_the_columns_of_several_files_are_gathered_as_if_they_were_one(tmp_path:
     assert (tmp_path / "both").read_bytes() == (tmp_path / "wanted").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("number", "passes"), [(errno.EOPNOTSUPP, True), (errno.EINVAL, True), (errno.ENOSPC, False)]
+)
+def test_the_room_of_an_array_is_taken_at_once_where_the_file_system_can(
+    number: int, passes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "no")
+
+    with (tmp_path / "a").open("w+b") as stream:
+        keytable.mapped(stream, np.uint64, (3, 2))[:] = 1
+        assert (tmp_path / "a").stat().st_size == 48
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with (tmp_path / "b").open("w+b") as stream:
+        assert keytable.mapped(stream, np.uint64, (0, 2)).shape == (0, 2)
+        if passes:
+            assert keytable.mapped(stream, np.uint64, (3, 2)).shape == (3, 2)
+        else:
+            with pytest.raises(OSError, match="no"):
+                keytable.mapped(stream, np.uint64, (3, 2))
+
+
 def test_memory_grows_little_with_the_number_of_edits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +235,31 @@ def test_equal_code_is_kept_once_whatever_its_white_space_at_line_ends() -> None
     edits = [edit("a = 1 \nb\n", "a = 2\nb\n", "g1"), edit("a = 1\nb", "a = 2\nb", "g2")]
     decision = dedup.choose(keys_of(edits), 2.0)
     assert decision.reason.tolist() == [0, 1] and decision.because.tolist() == [-1, 0]
+
+
+def test_edits_without_one_run_of_five_tokens_have_no_near_copies() -> None:
+    """Their signatures are all the same."""
+    edits = [edit(f"a{i}\n", f"b{i}\n", f"g{i}") for i in range(3)]
+    assert dedup.choose(keys_of(edits), 0.7).reason.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("threshold", "reason"), [(1.0, 3), (1.01, 0)])
+@pytest.mark.parametrize("groups", ["ab", "aa"])
+def test_a_threshold_of_one_takes_what_differs_in_white_space_only(
+    groups: str, threshold: float, reason: int
+) -> None:
+    code = "value = call(one, two, three, four)\n"
+    edits = [
+        edit(code.replace(", ", blank), code.replace("two", "2").replace(", ", blank), group)
+        for group, blank in zip(groups, (", ", " ,"), strict=True)
+    ]
+    assert dedup.choose(keys_of(edits), threshold).reason.tolist() == [0, reason]
+
+
+def test_what_is_no_number_is_not_kept_as_an_object(tmp_path: Path) -> None:
+    columns = columns_of([edit("a\n", "b\n", "g")])
+    with pytest.raises(ValueError, match="allow_pickle"):
+        keytable.save(tmp_path / "k", {**columns, "ids": np.array([{}], dtype=object)})
 
 
 def test_the_better_copy_is_kept() -> None:
@@ -414,6 +463,17 @@ def test_a_problem_is_named_by_the_first_name_that_it_has(
     built = EvaluationIndex.build([lay.write(tmp_path / "eval.jsonl", [{"pre": "a", **row}])], rows.append)
     assert [one.removeprefix(f"{tmp_path}/") for one in built.names] == [name]
     assert rows == [{"pre": "a", **row}]
+
+
+def test_of_two_problems_the_one_that_comes_first_in_the_text_is_named(
+    tmp_path: Path, lay: SimpleNamespace
+) -> None:
+    texts = {name: " ".join(f"{name}_{i} = {i}" for i in range(9)) for name in ("one", "other")}
+    rows = [{"id": name, "pre": text} for name, text in texts.items()]
+    built = EvaluationIndex.build([lay.write(tmp_path / "e.jsonl", rows)])
+    for names in (("one", "other"), ("other", "one")):
+        found = built.check("Do it", [signatures.tokens(" ".join(texts[name] for name in names))])
+        assert found == Drop("contaminated", f"20 consecutive tokens of e:{names[0]}")
 
 
 def test_a_short_run_in_a_long_text_is_only_flagged(index: EvaluationIndex) -> None:

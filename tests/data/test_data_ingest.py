@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from rulewright import cli
-from rulewright.data import readers, store
+from rulewright.data import index, readers, store, write_dataset
+from rulewright.locks import Lock
 
 Ingest = Callable[..., int]
 
@@ -174,6 +175,25 @@ def test_a_finished_source_is_not_overwritten_by_mistake(
     assert lay.bytes_of(out) == before
 
 
+def test_two_runs_into_one_folder_wait_for_each_other(many: Path, out: Path) -> None:
+    words = ["ingest", "commitpackft", "--input", str(many), "--out", str(out), "--workers", "1"]
+    command = [sys.executable, "-m", "rulewright", *words]
+    with (
+        Lock.take(out / ".index") as lock,
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr is not None
+        waits = any("waiting for another run" in line for line in process.stderr)
+        lock.release()
+        process.stderr.read()
+    assert waits and process.returncode == 0
+
+
+def test_what_is_not_there_is_cleared_all_the_same(out: Path) -> None:
+    index.clear(out, "never_begun")
+    assert not out.exists()
+
+
 def test_adding_data_moves_no_record(tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace) -> None:
     def where() -> dict[str, str]:
         return {
@@ -220,6 +240,29 @@ def test_copies_across_sources_are_found_and_the_better_one_kept(
     assert store.read_metadata(out, "again") is None  # nothing new: an error, and no files
     superseded = [row for row in lay.rejects(out, "fixtures") if row["reason"] == "superseded"]
     assert len(superseded) == 10 and superseded[0]["detail"].endswith(" of commitpackft")
+
+
+def test_an_evaluation_set_is_compared_with_nothing(
+    tmp_path: Path, out: Path, ingest: Ingest, lay: SimpleNamespace
+) -> None:
+    for i in range(2):
+        path = lay.write(tmp_path / f"{i}.jsonl", [lay.commit_row(i)])
+        assert ingest("commitpackft", "--name", f"s{i}", "--input", path) == 0
+    row = lay.commit_row(1)
+    code = {"before": row["old_contents"], "after": row["new_contents"]}
+    task = {"instruction_descriptive": "Do it", "instruction_lazy": "do", "full_name": "1_it", **code}
+    task_file = lay.write(tmp_path / "e.jsonl", [task])
+    assert ingest("canitedit", "--input", task_file, "--name", "other") == 2
+    assert ingest("canitedit", "--input", task_file, "--name", "canitedit") == 0
+    metadata = store.read_metadata(out, "canitedit")
+    assert metadata is not None and metadata.compared_with == {} and metadata.num_records > 0
+    later = store.read_metadata(out, "s1")
+    assert later is not None and list(later.compared_with) == ["s0"]
+    # Nor is anything compared with it, or with what no source was ingested for: it needs no index.
+    shutil.rmtree(out / ".index" / "canitedit")
+    write_dataset(lay.records(out, "s1"), out, "synth")
+    path = lay.write(tmp_path / "3.jsonl", [lay.commit_row(3)])
+    assert ingest("commitpackft", "--name", "s3", "--input", path) == 0
 
 
 def test_only_sources_whose_records_change_are_written_again(
@@ -288,6 +331,10 @@ def test_configuration_from_a_file(tmp_path: Path, out: Path, lay: SimpleNamespa
         (("--name", ".."), "none of '.-' first"),
         (("--name", "../x"), "expected letters"),
         (("--name", ".work"), "none of '.-' first"),
+        (("--name", "summary"), "is what `stats`, `synth` or `mine` calls its own"),
+        (("--name", "synth"), "is what `stats`, `synth` or `mine` calls its own"),
+        (("--name", "mined_x"), "is what `stats`, `synth` or `mine` calls its own"),
+        (("--name", "canitedit"), "is the name of an evaluation set"),
         (("--near-threshold", "0"), "near-threshold"),
         (("--max-chars", "-1"), "max-chars"),
         (("--workers", "-1"), "workers"),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rulewright.data import files, pipeline, readers
+from rulewright.data import files, inputs, pipeline, readers
 from rulewright.data.drafts import Drop
 from rulewright.data.settings import IngestConfig
 from rulewright.data.sources import SOURCES
@@ -315,17 +315,117 @@ def test_any_bytes_are_rows_or_an_error(raw: bytes, name: str, tmp_path: Path) -
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(st.text(max_size=40), max_size=40), chunk=st.integers(1, 200), packed=st.booleans())
+@given(
+    texts=st.lists(st.text(max_size=40), max_size=40), chunk=st.integers(1, 200),
+    name=st.sampled_from(["x.jsonl", "x.jsonl.gz", "x.json"]),
+)  # fmt: skip
 def test_however_a_file_is_cut_every_row_comes_once_with_its_line(
-    texts: list[str], chunk: int, packed: bool, tmp_path: Path
+    texts: list[str], chunk: int, name: str, tmp_path: Path
 ) -> None:
-    raw = b"".join(json.dumps({"t": text}, ensure_ascii=False).encode() + b"\n" for text in texts)
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(gzip.compress(raw) if packed else raw)
+    lines = [json.dumps({"t": text}, ensure_ascii=False).encode() for text in texts]
+    raw = b"[" + b",".join(lines) + b"]" if name == "x.json" else b"".join(line + b"\n" for line in lines)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(raw) if name.endswith("gz") else raw)
     units = readers.number(readers.pieces(path, chunk_bytes=chunk))
     items = [item for unit in units for item in readers.items(unit)]
     assert [item.value["t"] for item in items if isinstance(item.value, dict)] == texts
     assert [int(item.place.rsplit(":", 1)[1]) for item in items] == list(range(1, len(texts) + 1))
+
+
+def test_a_piece_ends_at_the_end_of_a_line_however_long_it_is(tmp_path: Path) -> None:
+    """Longer than what is read at a time, too, and with as much behind it."""
+    texts = [letter * n for letter, n in zip("abcdef", (9, 2_500_000, 9, 1_200_000, 9, 9), strict=True)]
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(json.dumps({"t": text}) + "\n" for text in texts))
+    pieces = list(readers.pieces(path, chunk_bytes=100))
+    items = [item for piece in pieces for item in readers.items(piece)]
+    assert [item.value["t"] for item in items if isinstance(item.value, dict)] == texts
+    assert [item.place for item in items] == [f"{path}:{n}" for n in range(1, 7)]
+    assert [piece.start for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]
+    assert len(pieces) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "kind"),
+    [
+        ("x.jsonl", b"\x1f\x8b\x08\0", "gz"), ("x.json", b"\x1f\x8b\x08\0", "gz"),
+        ("x.dat", b"PAR1\x15\0", "parquet"), ("x.parquet", b"{}\n", "parquet"), ("x.json", b"PAR2", "json"),
+        ("x.json", b"", "json"), ("x.jsonl", b"[{}]", "jsonl"), ("x", b"\x1f", "jsonl"),
+    ],
+)  # fmt: skip
+def test_what_a_file_is_is_told_by_how_it_begins_before_its_name(
+    name: str, begin: bytes, kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(begin)
+    assert readers.format_of(tmp_path / name) == kind
+
+
+def test_of_several_lines_that_cannot_be_read_the_first_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("bad\n[worse]\n{}}\n")
+    with pytest.raises(UsageError, match=r"can be read \(.*x\.jsonl:1: "):
+        files.columns_of(path)
+
+
+@pytest.mark.parametrize(("most", "read"), [(12, True), (11, False)])
+def test_a_json_file_is_read_up_to_a_size(
+    most: int, read: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert readers.MAX_JSON_BYTES == 2**30
+    path = tmp_path / "x.json"
+    path.write_text('[{"a": 1 } ]')
+    monkeypatch.setattr(readers, "MAX_JSON_BYTES", most)
+    if read:
+        assert len(list(readers.pieces(path))) == 1
+    else:
+        with pytest.raises(UsageError, match="larger than 11 bytes"):
+            list(readers.pieces(path))
+
+
+def test_a_pattern_finds_files_in_folders_of_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/b/c/x.jsonl", "a/x.jsonl", "x.jsonl")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+    assert files.find([f"{tmp_path}/**/x.jsonl"]) == paths
+
+
+def test_rows_made_of_folders_are_told_apart_by_their_content_alone(tmp_path: Path) -> None:
+    """Not by the order of their columns, which a resumed run may find another way round."""
+
+    def stamps_of(row: dict[str, Any]) -> Any:
+        return inputs.FolderRows((tmp_path,), "mit", lambda _: iter([row])).stamps()
+
+    stamps = [stamps_of(row) for row in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1, "b": 3})]
+    assert stamps[0] == stamps[1] != stamps[2]
+
+
+def test_a_file_may_have_the_columns_of_a_layout_and_no_others(
+    tmp_path: Path, ingest: Ingest, lay: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = ("commit", "old_contents", "new_contents", "subject")
+    rows = [{name: lay.commit_row(i)[name] for name in columns} for i in range(3)]
+    path = lay.write(tmp_path / "x.jsonl", rows)
+    assert ingest("commitpackft", "--input", path, "--license", "mit") == 1
+    assert "all 3 rows were dropped (language 3)" in capsys.readouterr().err
+    assert ingest("canitedit", "--input", path) == 2
+    assert "hint: it looks like editpackft or commitpackft" in capsys.readouterr().err
+    names = ("instruction_descriptive", "instruction_lazy")
+    path = lay.write(tmp_path / "y.jsonl", [dict.fromkeys(names, "x")])
+    assert ingest("jsonl", "--input", path) == 2
+    assert "this is CanItEdit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("n_strange", "hint"), [(2, "--language python"), (1, "no record was written")])
+def test_a_language_is_asked_for_where_most_rows_lack_one(
+    n_strange: int, hint: str, tmp_path: Path, ingest: Ingest, lay: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Of three rows, and of two."""
+    row = {"instruction": "Do it", "pre": "a = 1\n", "post": "a = 2\n", "license": "mit"}
+    rows = [row] * n_strange + [{**row, "post": row["pre"], "language": "python"}]
+    assert ingest("jsonl", "--input", lay.write(tmp_path / "x.jsonl", rows)) == 1
+    assert hint in capsys.readouterr().err.partition("hint: ")[2]
 
 
 JSON = st.recursive(

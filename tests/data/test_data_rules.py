@@ -13,6 +13,8 @@ import pytest
 
 from rulewright.actions import parse_action
 from rulewright.actions.action import Action
+from rulewright.data import verified
+from rulewright.data.drafts import Drop
 from rulewright.engine import judge
 from rulewright.environment import task_of
 
@@ -219,3 +221,10 @@ def test_the_action_column_of_jsonl_is_executed_and_kept(
     assert ingest("jsonl", "--name", "renamed", "--input", path, "--columns", "action=my_rule",
                   "--near-threshold", "2", "--out", tmp_path / "two") == 0  # fmt: skip
     assert lay.records(tmp_path / "two", "renamed")[0].metadata.action
+
+
+def test_what_ast_grep_makes_of_a_text_is_tidied_and_nothing_else() -> None:
+    gone = Action("python", ({"rule": {"pattern": "gone()"}, "fix": ""},))
+    assert verified.execute(gone, "if x:\n    gone()\n    left()\n") == "if x:\n\n    left()\n"
+    assert verified.execute(gone, "left()\n") == Drop("action_no_match", "ast-grep changes nothing")
+    assert verified.matches(gone, "gone()\n") and not verified.matches(gone, "left()\n")

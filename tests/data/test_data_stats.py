@@ -80,6 +80,23 @@ def test_each_figure_of_three_edits(tmp_path: Path) -> None:
     assert [found["splits"][split]["n_records"] for split in ("train", "dev", "test")] == [2, 1, 0]
 
 
+def test_the_twenty_most_common_tags_are_counted(tmp_path: Path) -> None:
+    tags = [f"t{i:02}" for i in range(21)]
+    edits = [edit("a = 1\n", "a = 2\n", "g", tags=tags), edit("b = 1\n", "b = 2\n", "h", tags=tags[1:])]
+    write_dataset(edits, tmp_path, "mined_x")
+    assert stats_of(tmp_path)["total"]["tags"] == dict.fromkeys(tags[1:], 2)
+
+
+def test_files_that_are_not_those_of_their_metadata_are_a_problem(tmp_path: Path) -> None:
+    write_dataset([edit("a = 1\n", "a = 2\n", "g")], tmp_path, "mined_x", split=lambda _: "dev")
+    path = tmp_path / "mined_x.metadata.json"
+    path.write_text(path.read_text().replace('"num_records": 1', '"num_records": 1000'))
+    assert stats_of(tmp_path)["problems"] == ["mined_x: 1 records, its metadata say 1,000"]
+    (tmp_path / "dev" / "mined_x.jsonl").unlink()
+    [problem] = stats_of(tmp_path)["problems"]
+    assert "SHA-256 differs" in problem
+
+
 def test_the_report_is_the_same_again_and_holds_what_the_plan_asks(processed: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert stats(processed, tmp_path / name) == 0

@@ -63,6 +63,33 @@ def test_an_insertion_between_functions_takes_its_neighbours() -> None:
     assert error_rate(window.pre, "python") == error_rate(window.post, "python") == 0
 
 
+def test_of_nested_functions_the_innermost_is_taken_wherever_it_stands() -> None:
+    inner = "    def inner(a):\n        return a + 1\n"
+    long = "".join(f"    x{i} = {i}\n" for i in range(9))
+    for body, lines in ((inner + long, (2, 3)), (long + inner, (11, 12))):
+        pre = f"def outer():\n{body}    return inner\n"
+        window = windows.cut(pre, pre.replace("+ 1", "+ 2"), "python")
+        assert window is not None and (window.start_line, window.end_line) == lines
+
+
+def test_the_first_function_of_a_file_begins_at_its_first_line() -> None:
+    """Though the last line of the file is a comment."""
+    pre = "def first(a):\n    return a + 1\n\n\nlast = first(1)\n# the end\n"
+    window = windows.cut(pre, pre.replace("+ 1", "+ 2"), "python")
+    assert window is not None and (window.start_line, window.end_line) == (1, 2)
+
+
+@pytest.mark.parametrize("n_blank", [6, 5])
+def test_a_window_has_code_on_both_sides(n_blank: int) -> None:
+    """With one blank line fewer the code below lies within three lines of the change."""
+    pre = "a = 1\n" + "\n" * n_blank + "b = 1\n"
+    lines = difftext.lines(pre)
+    new = "".join([*lines[:4], "c = 1\n", *lines[4:]])
+    for one, other in ((pre, new), (new, pre)):
+        window = windows.cut(one, other, "other")
+        assert (window is None) is (n_blank == 6)
+
+
 def test_what_is_too_large_gives_none() -> None:
     body = "".join(f"    x{i} = {i}\n" for i in range(200))
     pre, post = "def f():\n    a = 1\n" + body + "    b = 1\n", "def f():\n    a = 2\n" + body + "    b = 2\n"

@@ -79,6 +79,7 @@ CALL = {"id": "call", "rule": {"pattern": "g($X)"}, "fix": "G[$X]"}
         ("f(a, 1, b)\n", [NAME], {"joinBy": " + "}, "<a> + <b>\n"),
         ("f(a, g(b))\n", [NAME, CALL], {}, "<a>, G[b]\n"),
         ("f(a, g(b))\n", [CALL, NAME], {"joinBy": "; "}, "<a>; G[b]\n"),
+        ("f(x,y)\n", [NAME, {"id": "comma", "rule": COMMA, "fix": ";"}], {}, "<x>;<y>\n"),
         ("f(1)\n", [NAME], {}, "1\n"),
         ("if a:\n    f(g(\n        b))\n", [NAME], {}, "if a:\n    <g>(\n        <b>)\n"),
         ("f(1)\n", [NAME], {"joinBy": "; "}, "\n"),

@@ -486,18 +486,20 @@ SNAPPED = (
     {"id": "eq", "rule": {"pattern": "$A == None"}, "fix": "$A is None"},
     {"id": "arg", "rule": {"kind": "keyword_argument"}, "fix": {"template": "", "expandEnd": {"regex": ","}}},
     {"id": "plain", "rule": {"pattern": "f($A)"}},
+    {"id": "gone", "rule": {"pattern": "gone()"}, "fix": ""},
 )
 
 
 @pytest.fixture
 def snapped(tmp_path: Path) -> Path:
-    """A project of three rules with the snapshots that the pinned ast-grep writes."""
-    cases = ["f(a == None, b == None)\n", "x = (c == None) == None", "f(1)", "g(a=1, b=2)"]
+    """A project of four rules with the snapshots that the pinned ast-grep writes."""
+    cases = ["f(a == None, b == None)\n", "x = (c == None) == None", "f(1)", "g(a=1, b=2)",
+             "if x:\n    gone()\n    left()\n"]  # fmt: skip
     rules = {
         f"rules/{one['id']}.yml": json.dumps({**one, "language": "Python", "severity": "hint"})
         for one in SNAPPED
     }
-    of = {"eq": cases[:2], "arg": cases[3:], "plain": cases[2:3]}
+    of = {"eq": cases[:2], "arg": cases[3:4], "plain": cases[2:3], "gone": cases[4:]}
     tests = {f"t/{name}-test.yml": json.dumps({"id": name, "invalid": some}) for name, some in of.items()}
     config = "ruleDirs: [rules]\ntestConfigs: [{testDir: t, snapshotDir: kept}]\n"
     put(tmp_path, {"sgconfig.yml": config, **rules, **tests})
@@ -513,7 +515,7 @@ def test_a_list_of_no_fixes_is_no_fix(check: Any, snapped: Path) -> None:
 
 
 def test_snapshots_of_ast_grep_agree_with_its_rules(check: Any, snapped: Path) -> None:
-    assert len(list((snapped / "t/kept").iterdir())) == 3
+    assert len(list((snapped / "t/kept").iterdir())) == 4
     code, rows, _ = check({}, ".")
     assert code == 0 and not rows
 

@@ -89,6 +89,18 @@ def test_a_rule_of_500_megabytes_is_refused_before_it_is_copied() -> None:
         assert [outcome.verdict for outcome in engine.judge_many([giant])] == [Verdict.BAD_ACTION]
 
 
+def test_as_many_workers_are_started_as_have_work_at_once() -> None:
+    with Engine(workers=3) as engine:
+        assert engine.workers == []
+        for _ in range(2):
+            assert engine.judge(GOOD).ok and len(engine.workers) == 1
+        assert all(outcome.ok for outcome in engine.judge_many([GOOD] * 2)) and len(engine.workers) == 2
+        assert all(outcome.ok for outcome in engine.judge_many([GOOD] * 9)) and len(engine.workers) == 3
+    for one in (Engine(workers=0), Engine()):
+        with one as engine:
+            assert all(outcome.ok for outcome in engine.judge_many([GOOD] * 9)) and len(engine.workers) == 1
+
+
 def test_the_deadline_is_processor_time() -> None:
     with Engine(deadline_s=0.2) as engine:
         engine.judge(GOOD)

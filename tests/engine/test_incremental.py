@@ -11,7 +11,7 @@ from rulewright.actions import Action
 from rulewright.engine import changed_statements, incremental
 from rulewright.engine.apply import trace
 from rulewright.engine.judge import judge, judge_trace
-from rulewright.engine.parsing import parse
+from rulewright.engine.parsing import ParsedCode, parse, parsed
 from rulewright.languages import Language
 from rulewright.verdict import Outcome
 
@@ -167,6 +167,36 @@ def test_only_changed_statements_are_parsed_afresh(rules: tuple[dict[str, Any], 
     assert told == whole(action, code, exact=False)
     parse.cache_clear()
     assert judge(action, code) == told
+
+
+PYTHON = ("def keep(self):\n    return 1\n\n\n" * 10 + "def m(self):\n    old(1)\n    a(old(2))\n\n\n") * 20
+SCRIPT = ("function keep() {\n  return 1;\n}\n" * 10 + "outer(() => {\n  old(1);\n});\ninner(2);\n") * 20
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "names", "n_whole"),
+    [
+        ("python", PYTHON, "old>mid mid>fresh a>b", 1),
+        ("python", PYTHON, "old>mid a>b fresh>old b>a", 1),
+        # A call that changed statements stand in begins otherwise, or as the next rule's do.
+        ("javascript", SCRIPT, "old>mid inner>a mid>b", 1),
+        ("javascript", SCRIPT, "old>mid outer>a", 2),
+    ],
+)
+def test_a_long_text_is_parsed_once_where_few_statements_change(
+    language: Language, code: str, names: str, n_whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+
+    def parse_and_note(text: str, language: Language) -> ParsedCode:
+        texts.append(text)
+        return parsed(text, language)
+
+    for module, name in ((incremental, "parse"), (incremental, "parsed"), (changed_statements, "parsed")):
+        monkeypatch.setattr(module, name, parse_and_note)
+    action = Action(language, tuple(rename(*pair.split(">")) for pair in names.split()))
+    assert incremental.judged(action, code, exact=False) == whole(action, code, exact=False)
+    assert sum(len(text) > len(code) / 2 for text in texts) == n_whole
 
 
 @pytest.mark.parametrize(

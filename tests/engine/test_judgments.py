@@ -182,7 +182,7 @@ def test_a_long_text_of_which_the_changed_part_is_parsed_is_judged_as_if_it_were
         parsed.add(text)
         return parsing.parse(text, language)
 
-    for module, name in (("apply", "parse"), ("checks", "parse"), ("statements", "parsed")):
+    for module, name in (("apply", "parse"), ("checks", "parse"), ("changed_statements", "parsed")):
         monkeypatch.setattr(import_module(f"rulewright.engine.{module}"), name, parse)
     for fix in FIXES:
         outcome = judge(_action("foo($A)", fix, language), code)
@@ -206,6 +206,14 @@ def test_rules_judged_together_have_the_faults_of_each(code: str, lossy: bool) -
         outcome.verdict is (Verdict.LOSSY if lossy else Verdict.OK)
         and ("'# keep'" in outcome.detail) is lossy
     )
+
+
+def test_a_judgment_tidies_and_rules_judged_together_do_not() -> None:
+    """As `ast-grep scan -U`."""
+    code, gone = "if x:\n    foo()\n    bar()\n", _action("foo()", "")
+    assert judge(gone, code).post == "if x:\n\n    bar()\n"
+    together = judge_together([gone], code)
+    assert (together.post, together.tidied) == ("if x:\n    \n    bar()\n", False)
 
 
 @pytest.mark.parametrize(("code", "verdict"), [("foo(1)\n", Verdict.NO_CHANGE), ("x\n", Verdict.NO_MATCH)])

@@ -236,6 +236,7 @@ def test_what_is_no_file_of_a_utility_rule(documents: list[object], why: str) ->
         (b"id: a\nrule: [\n", 3, "not YAML: "),
         (b"id: a\nrule: \x07\n", 1, "not YAML: "),  # the reader gives no line
         (b"id: a\nrule: \xff\n", 2, "not UTF-8 text"),
+        (b"id: a\n1: b\n", 2, "not YAML: "),  # a key is text
         (None, 1, "cannot be read (No such file or directory)"),
     ],
 )

@@ -70,7 +70,8 @@ def test_a_file_says_whether_a_rule_may_match_in_it(here: Path) -> None:
 
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(here: Path) -> None:
     put(here, "script", "code.h", "code.c")
-    assert taken(walk.find([Path("script")], documents(PYTHON, GO))) == {"script": (0,)}
+    found = walk.find([Path("script")], documents(PYTHON, GO))
+    assert taken(found) == {"script": (0,)} and found.files[0].may_match
     with pytest.raises(UsageError, match="script"):
         walk.find([Path("script")], documents(PYTHON), strict=True)
     assert taken(walk.find([Path("code.c")], documents(CPP))) == {"code.c": (0,)}
@@ -90,6 +91,14 @@ def test_of_a_list_of_files_only_source_is_taken_and_scripts_by_their_first_line
     assert dict(found.named) == {Path(name): why for name in ["serve", *others]}
     with pytest.raises(UsageError, match=r"README\.md: is of no language that we know"):
         walk.find([Path("README.md")], documents(PYTHON))
+
+
+@pytest.mark.parametrize(("n_blank", "taken"), [(183, True), (184, False)])
+def test_a_script_names_its_interpreter_within_200_bytes(here: Path, n_blank: int, taken: bool) -> None:
+    put(here, "x.py")
+    put(here, "tool", text=f"#!/usr/bin{' ' * n_blank}/python\nold(1)\n")
+    found = walk.find([Path("x.py"), Path("tool")], documents(PYTHON))
+    assert (Path("tool") in {one.path for one in found.files}) is taken
 
 
 SCRIPT = "id: s\nlanguage: JavaScript\nrule: {pattern: old($A)}\nfix: new($A)\n"
@@ -284,6 +293,9 @@ def test_words_tell_where_files_are_judged_anyway(here: Path) -> None:
     for judged in (False, True):
         found = walk.find([Path("a")], documents(PYTHON), judged=judged)
         assert [one.may_match for one in found.files] == [True, judged, False]
+    assert walk.find([Path("a")], documents(PYTHON)) == walk.find(
+        [Path("a")], documents(PYTHON), judged=False
+    )
 
 
 def test_words_that_are_common_and_seldom_match_leave_it_to_the_scan(here: Path) -> None:

@@ -195,7 +195,7 @@ def _are_near(keys: Keys, a: I32, b: I32, thresholds: NDArray[np.float64]) -> ND
     """Which pairs have signatures that agree enough, and are not exact copies anyway."""
     threshold = thresholds[np.maximum(keys.source[a], keys.source[b])]
     agree: NDArray[np.bool_] = (keys.code[a] == keys.code[b]).mean(axis=1) >= threshold
-    agree &= (keys.n_shingles[a] > 0) & (keys.n_shingles[b] > 0)
+    agree &= keys.n_shingles[a] > 0  # where signatures agree, the other edit has some, too
     agree &= (keys.exact[a] != keys.exact[b]).any(axis=1)
     same_group = keys.group[a] == keys.group[b]
     if same_group.any():

@@ -165,7 +165,7 @@ class _Maker:
             where = "test"
         columns = self._columns
         keys.enter(columns, record, edit, self._source.rank, self._source.seeded, SPLITS.index(where))
-        columns["lines"].append(int(place.rsplit(":", 1)[-1]))
+        columns["lines"].append(int(place.rpartition(":")[2]))
         columns["language"].append(LANGUAGES.index(record.language))
 
 

@@ -70,7 +70,7 @@ def publish(out: Path, newest: Ingested) -> None:
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir()
     try:
         yield folder
     finally:

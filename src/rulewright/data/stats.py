@@ -126,8 +126,6 @@ def edit_size(pre: str, post: str) -> tuple[int, int]:
     old, new = difftext.rows(pre), difftext.rows(post)
     span = windows.changed(old, new)
     old, new = old[span.start : span.end], new[span.start : span.post_end]
-    if not old or not new:
-        return max(len(old), len(new)), 1
     codes = difflib.SequenceMatcher(None, old, new, autojunk=len(old) > 2_000).get_opcodes()
     changes = [max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in codes if tag != "equal"]
     return sum(changes), max(1, len(changes))

@@ -54,7 +54,7 @@ class Step:
     edits: tuple[MatchEdit, ...]
     after: str
     n_found: int
-    tidied: bool
+    tidied: bool = False
 
     @property
     def effect(self) -> RuleEffect:
@@ -178,7 +178,7 @@ def partly(step: Step, texts: Sequence[str | None], *, exact: bool) -> Step:
 
 def _step(rule: CompiledRule, source: str, rule_id: str, exact: bool) -> Step:
     if not literals.may_match(source, rule.needs):
-        return Step(rule, source, (), source, 0, False)
+        return Step(rule, source, (), source, 0)
     parsed = parse(source, rule.language)
     mark = "" if exact or not parsed.padded else tidy.mark_for(source, str(rule.source))
     if rule.needs_cli or (parsed.broken and source):

@@ -174,12 +174,12 @@ class _Text:
 
     def _run(self, rule: CompiledRule, rule_id: str, tree: ParsedCode) -> Step:
         if not literals.may_match(tree.source, rule.needs):
-            return Step(rule, tree.source, (), "", 0, False)
+            return Step(rule, tree.source, (), "", 0)
         mark = "" if self._exact or not tree.padded else tidy.mark_for(tree.source, str(rule.source))
         done = applier.run_rule(rule, tree.source, tree.root, rule_id, mark)
         if mark and any(mark in edit.text for edit in done.edits):
             raise _Unsure
-        return Step(rule, tree.source, done.edits, "", done.n_found, False)
+        return Step(rule, tree.source, done.edits, "", done.n_found)
 
     def _take(self, base: ParsedCode, outside: Sequence[MatchEdit], inside: Sequence[MatchEdit] = ()) -> bool:
         """Make the edits of a rule, outside the holes and in their new texts; give whether it was tidied."""
