@@ -540,6 +540,8 @@ def test_a_claim_is_named_by_its_step_or_its_record(tmp_path: Path) -> None:
         ({"pre_code": "a\n", "teacher": {}, "env": None}, "must be objects", ""),
         ({"pre_code": "a\n", "teacher": {"action": "x"}, "env": {"verdict": "ok", "post_code": "b\n"}},
          "", "x"),
+        # A column of another kind of line does not make it one.
+        ({"pre_code": "c\n", "pre": "a\n", "post": "b\n", "action": "x"}, "", "x"),
     ],
 )  # fmt: skip
 def test_what_a_line_claims(row: dict[str, Any], problem: str, action: str, tmp_path: Path) -> None:

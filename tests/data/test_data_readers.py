@@ -390,6 +390,16 @@ def test_a_pattern_finds_files_in_folders_of_folders(tmp_path: Path) -> None:
     assert files.find([f"{tmp_path}/**/x.jsonl"]) == paths
 
 
+@pytest.mark.parametrize("named", [".", "in", "in/a.yml"])
+def test_what_folders_and_files_hold_is_as_old_as_the_newest_file(tmp_path: Path, named: str) -> None:
+    (tmp_path / "in").mkdir()
+    for name, seconds in (("in/a.yml", 2_000), ("in/../b.yml", 1_000)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (seconds, seconds))
+    facts = inputs.FolderRows((tmp_path / named,), "mit", lambda _: iter([{"a": 1}])).facts()
+    assert facts.downloaded_at.timestamp() == 2_000
+
+
 def test_rows_made_of_folders_are_told_apart_by_their_content_alone(tmp_path: Path) -> None:
     """Not by the order of their columns, which a resumed run may find another way round."""
 

@@ -208,6 +208,21 @@ def test_rules_judged_together_have_the_faults_of_each(code: str, lossy: bool) -
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "is_worse"),
+    [
+        ("a();\n", "a();\n", False), ("x = ) 1;\n", "x = ) 2;\n", False),
+        ("x = 1;\n", "f(1;\n", True), ("x = 1;\n", "x = ) 1;\n", True),
+        # One fault of a kind less, and one of the other more.
+        ("x = ) 1;\n", "f(1;\n", True), ("f(1;\n", "x = ) 1;\n", True), ("f(1;\n", "f(1);\n", False),
+    ],
+)  # fmt: skip
+def test_a_text_with_more_faults_of_either_kind_is_worse(before: str, after: str, is_worse: bool) -> None:
+    """`f(1;` lacks a token, and in `x = ) 1;` there is one that the grammar cannot place."""
+    old, new = (parsing.parse(text, "javascript") for text in (before, after))
+    assert new.is_worse_than(old) is is_worse
+
+
 def test_a_judgment_tidies_and_rules_judged_together_do_not() -> None:
     """As `ast-grep scan -U`."""
     code, gone = "if x:\n    foo()\n    bar()\n", _action("foo()", "")
