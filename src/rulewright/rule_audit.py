@@ -7,7 +7,7 @@ Reads rule files, folders of them, projects with sgconfig.yml and catalogs, as a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -65,16 +65,14 @@ def audit_all(
     if not rules:
         raise UsageError("no rule is named", "name rule files or folders of them")
     rules = [path.parent if path.name == project.CONFIG and path.is_file() else path for path in rules]
+    project_of = _project_finder()
     audited = list(_read(rules))
-    audited += _join_tests(rules, audited)
+    audited += _join_tests(rules, audited, project_of)
     _add_examples(examples, audited)
-    by_id: dict[str, list[Audited]] = {}
+    first: dict[tuple[Path | None, str], Audited] = {}
     for one in (one for one in audited if one.id and one.text):
-        others = by_id.setdefault(one.id, [])
-        other = next((other for other in others if _project_of(other.path) == _project_of(one.path)), None)
-        if other is None:
-            others.append(one)
-        else:
+        other = first.setdefault((project_of(one.path), one.id), one)
+        if other is not one:
             one.findings.append(Finding("duplicate-id", f"{other.path}:{other.line} has this id, too"))
     for one in audited:
         _audit_alone(one)
@@ -157,37 +155,51 @@ def _rows_tested(path: Path, known: set[str]) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _join_tests(paths: Sequence[Path], audited: Sequence[Audited]) -> list[Audited]:
-    """Give rules without cases those of test files under another of the paths.
+def _join_tests(
+    paths: Sequence[Path], audited: Sequence[Audited], project_of: Callable[[Path | str], Path | None]
+) -> list[Audited]:
+    """Give rules without cases those of test files of their project under another of the paths.
 
     Gives the test files that are for no rule: only of folders, for beside single files there are others.
     """
     known = {one.id for one in audited if one.id}
-    lacking: dict[str, list[Audited]] = {}
+    of_none: list[Audited] = []
+    if len(paths) < 2:
+        return of_none
+    lacking: dict[tuple[Path | None, str], list[Audited]] = {}
     for one in audited:
         if one.id and not one.valid and not one.invalid:
-            lacking.setdefault(one.id, []).append(one)
-    of_none: list[Audited] = []
-    for path in paths if len(paths) > 1 else ():
+            lacking.setdefault((project_of(one.path), one.id), []).append(one)
+    for path in paths:
         home = rule_packs.home_of(path)
         is_all = all(map(Path.is_dir, paths)) and not (home and home.rule_dirs)
         for file in project.yaml_files(path) if path.is_dir() else [path]:
             for row in _tests_in(file) if file.suffix in project.YAML else ():
                 name = str(row.get("id", ""))
-                for one in lacking.get(name, ()):
-                    if _project_of(one.path) == _project_of(file):
-                        one.valid += _texts(row.get("valid"))
-                        one.invalid += _texts(row.get("invalid"))
+                for one in lacking.get((project_of(file), name), ()):
+                    one.valid += _texts(row.get("valid"))
+                    one.invalid += _texts(row.get("invalid"))
                 if is_all and name not in known:
                     found = [Finding("test-of-none", rule_packs.no_rule(name, sorted(known)))]
                     of_none.append(Audited("", str(file), findings=found))
     return of_none
 
 
-def _project_of(file: Path | str) -> Path | None:
-    """The folder of the project that a file lies in: other projects have rules and tests of their own."""
-    home = rule_packs.home_of(Path(file))
-    return home.root.resolve() if home is not None and home.rule_dirs else None
+def _project_finder() -> Callable[[Path | str], Path | None]:
+    """What tells the folder of the project that a file lies in; each folder is looked up once.
+
+    Other projects have rules and tests of their own.
+    """
+    known: dict[Path, Path | None] = {}
+
+    def project_of(file: Path | str) -> Path | None:
+        folder = Path(file).parent
+        if folder not in known:
+            home = rule_packs.home_of(Path(file))
+            known[folder] = home.root.resolve() if home is not None and home.rule_dirs else None
+        return known[folder]
+
+    return project_of
 
 
 def _tests_in(file: Path) -> list[dict[str, Any]]:
