@@ -169,23 +169,28 @@ def above(path: Path, allowed: Callable[[Path], bool] = lambda folder: True) -> 
 def below(folder: Path) -> list[Path]:
     """The folders below one that is no project itself in which projects begin, as in a monorepo."""
     found: list[Path] = []
-    for name, folders, names in os.walk(folder):
-        folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
-        if CONFIG in names and Path(name) != folder:
+    for place, folders, names in _walk(folder):
+        if CONFIG in names and place != folder:
             with suppress(UsageError):  # the rules of one that cannot be read are read by themselves
-                home = read(Path(name))
+                home = read(place)
                 if home is not None and home.rule_dirs:
-                    found.append(Path(name))
+                    found.append(place)
                     folders.clear()
     return found
 
 
 def yaml_files(folder: Path) -> Iterator[Path]:
     """The YAML files below a folder that ast-grep reads there."""
+    for place, _, names in _walk(folder):
+        files = (place / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
+        yield from (file for file in files if not file.is_fifo())
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and those below it that ast-grep reads, in order, as `os.walk` gives them."""
     for name, folders, names in os.walk(folder):
         folders[:] = sorted(one for one in folders if one not in SKIPPED and not one.startswith("."))
-        files = (Path(name) / one for one in sorted(names) if one.endswith(YAML) and one != CONFIG)
-        yield from (file for file in files if not file.is_fifo())
+        yield Path(name), folders, names
 
 
 def completer(
