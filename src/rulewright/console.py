@@ -147,6 +147,17 @@ def wrap(text: str, first: str = "", later: str | None = None) -> str:
     )  # fmt: skip
 
 
+def duration(seconds: float) -> str:
+    """A time in its largest unit.
+
+    >>> duration(59), duration(600), duration(36_000)
+    ('59 s', '10 min', '10.0 h')
+    """
+    if seconds >= 3_600:
+        return f"{seconds / 3_600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
 LEGEND: Final = "(marked «so», or bright on a terminal)"
 
 
@@ -247,7 +258,7 @@ class Progress:
         done = self._done - self._first
         parts = [self._count(), _rate(done, seconds)]
         if self._total and done and self._done < self._total:
-            parts.append(f"ETA {_span((self._total - self._done) / done * seconds)}")
+            parts.append(f"ETA {duration((self._total - self._done) / done * seconds)}")
         parts += [f"{key} {value}" for key, value in self._counters.items()]
         return "  ".join(parts)
 
@@ -261,18 +272,7 @@ def _rate(n: int, seconds: float) -> str:
     >>> _rate(30, 20), _rate(2, 118), _rate(0, 4)
     ('1.5/s', '59 s each', '0.0/s')
     """
-    return f"{n / seconds:,.1f}/s" if not n or n / seconds >= 0.1 else f"{_span(seconds / n)} each"
-
-
-def _span(seconds: float) -> str:
-    """A time for the eye.
-
-    >>> _span(59), _span(600), _span(36_000)
-    ('59 s', '10 min', '10.0 h')
-    """
-    if seconds < 300:
-        return f"{seconds:,.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"
+    return f"{n / seconds:,.1f}/s" if not n or n / seconds >= 0.1 else f"{duration(seconds / n)} each"
 
 
 @contextmanager

@@ -375,7 +375,9 @@ def report(plan: TrainingPlan) -> Iterator[str]:
     yield from plan.notes
     yield _memory_table(plan)
     times = {**plan.hours_by_part, "total": plan.hours}
-    rows_of_time = [[part, *map(_duration, span)] for part, span in times.items()]
+    rows_of_time = [
+        [part, *(console.duration(hours * 3_600) for hours in span)] for part, span in times.items()
+    ]
     yield console.table([f"time on {plan.devices} × {plan.device}", "from", "to"], rows_of_time)
     yield f"time is estimated from: {plan.rates}"
     yield f"{'fits' if plan.fits else 'DOES NOT FIT'}: {plan.why}"
@@ -397,12 +399,6 @@ def _memory_table(plan: TrainingPlan) -> str:
     ]
     totals = ["total", *(f"{sum(plan.phases_gib[name].values()):.2f}" for name in names)]
     return console.table(["GiB a device", *names], [*rows, totals])
-
-
-def _duration(hours: float) -> str:
-    if hours >= 1:
-        return f"{hours:.1f} h"
-    return f"{hours * 60:.0f} min" if hours >= 1 / 60 else f"{hours * 3600:.0f} s"
 
 
 def to_json(plan: TrainingPlan) -> dict[str, Any]:
