@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -82,6 +83,20 @@ class ShowProgress(TrainerCallback):
         if "unfiltered/reward" in shown:
             shown.pop("loss", None)  # of a policy the loss tells nothing: it is near 0 whatever happens
         self._measured = self._measured | {self._SHOWN[key]: f"{value:.3f}" for key, value in shown.items()}
+
+
+def train(trainer: Any, start: Path | None, tokens_per_step: float = 0.0) -> Any:
+    """Train from a checkpoint or the beginning, with a progress bar; what the trainer gives.
+
+    Args:
+        trainer: of TRL.
+        start: folder of the checkpoint.
+        tokens_per_step: as for `ShowProgress`.
+    """
+    with console.progress("train") if environment.is_main() else nullcontext() as bar:
+        if bar is not None:
+            trainer.add_callback(ShowProgress(bar, tokens_per_step))
+        return trainer.train(resume_from_checkpoint=str(start) if start else None)
 
 
 class Memory(TrainerCallback):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +82,7 @@ def _train(config: PolicyConfig, tasks: Tasks, inputs: Sequence[Path]) -> dict[s
     if start is not None and environment.agree(lambda: stopped or checkpoints.is_over(start)):
         checkpoints.load_finished(trainer, start)
     else:
-        with console.progress("train") if environment.is_main() else nullcontext() as bar:
-            if bar is not None:
-                trainer.add_callback(callbacks.ShowProgress(bar))
-            trainer.train(resume_from_checkpoint=str(start) if start else None)
+        callbacks.train(trainer, start)
     environment.agree(lambda: _require_signal(trainer, config))
     watch.evaluate(trainer.state.global_step)
     callbacks.close_logs(trainer)

@@ -11,7 +11,6 @@ import dataclasses
 import resource
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -190,12 +189,8 @@ def _fit(config: SftConfig, made: Assembled, run: RunDir, start: Path | None) ->
     if start is not None and environment.agree(lambda: checkpoints.is_over(start, config.patience)):
         checkpoints.load_finished(trainer, start)
     else:
-        with console.progress("train") if environment.is_main() else nullcontext() as bar:
-            if bar is not None:
-                per_step = made.counts.n_tokens / made.n_rows * assemble.batch_size(args)
-                trainer.add_callback(callbacks.ShowProgress(bar, per_step))
-            outcome = trainer.train(resume_from_checkpoint=str(start) if start else None)
-        loss = outcome.training_loss
+        tokens_per_step = made.counts.n_tokens / made.n_rows * assemble.batch_size(args)
+        loss = callbacks.train(trainer, start, tokens_per_step).training_loss
     logged = checkpoints.mean_loss(trainer.state.log_history)
     loss = loss if logged is None else logged
     return {
