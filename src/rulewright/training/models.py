@@ -369,25 +369,21 @@ def _past_adapters(model: Any) -> list[str]:
         and type(layer).forward is not Linear.forward
         and type(layer).__module__.startswith("transformers.models.")
     ]
-    if own:
-        names = sorted({name.rpartition(".")[2] for name in own})
-        console.decided(
-            "no adapter", f"on {len(own)} × {', '.join(names)}", "these layers compute more than a product"
-        )
-    found = [
+    states = [
         f"{name}.{part}"
         for name, layer in model.named_modules()
         if hasattr(layer, "A_log") and hasattr(layer, "D")
         for part in ("out_proj", "dt_proj")
         if hasattr(layer, part)
     ]
-    if found:
-        names = sorted({name.rpartition(".")[2] for name in found})
-        console.decided(
-            "no adapter", f"on {len(found)} × {', '.join(names)}",
-            "a state-space layer's kernel takes the weight alone",
-        )  # fmt: skip
-    return found + own
+    for found, why in (
+        (own, "these layers compute more than a product"),
+        (states, "a state-space layer's kernel takes the weight alone"),
+    ):
+        if found:
+            names = sorted({name.rpartition(".")[2] for name in found})
+            console.decided("no adapter", f"on {len(found)} × {', '.join(names)}", why)
+    return states + own
 
 
 def peft_config(lora: LoraConfig, model: Any) -> Any:

@@ -278,11 +278,10 @@ def _dataset(
             rows.append({"prompt": prompt, "row": row})
             longest = max(longest, len(ids))
     if len(rows) < len(scorer):
-        console.decided(
-            "left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks",
-            f"their prompts are longer than {max_prompt_tokens} tokens" + " or hold one that is not embedded"
-            * (n_words is not None and len(tokenizer) > n_words),
-        )  # fmt: skip
+        why = f"their prompts are longer than {max_prompt_tokens} tokens"
+        if n_words is not None and len(tokenizer) > n_words:
+            why += " or hold one that is not embedded"
+        console.decided("left out", f"{len(scorer) - len(rows)} of {len(scorer)} tasks", why)
     if not rows:
         raise UsageError(
             f"all {len(scorer)} training tasks have prompts longer than {max_prompt_tokens} tokens",
