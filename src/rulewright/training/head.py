@@ -14,6 +14,7 @@ entropy) is left to TRL's; and what that one cannot, to the model itself (`agree
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -30,6 +31,9 @@ _PLAIN: Final = {
 }  # fmt: skip
 _Grads = tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]
 _Scores = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Log-probability, entropy and hit of each label."""
+_Args = tuple[Any, ...]
+_Options = dict[str, Any]
 
 
 def suits(model: Any) -> bool:
@@ -55,15 +59,23 @@ def attach(model: Any, temperature: float = 1.0) -> bool:
     """
     if not suits(model):
         return False
-    original = model.forward
 
-    def forward(self: Any, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
-        if not fused_lm_head:
-            return original(*args, fused_lm_head=fused_lm_head, **options)
-        return _score(self, temperature, args, options)
+    def hidden(self: Any, args: _Args, options: _Options) -> torch.Tensor:
+        if not args and _pads_right(options):
+            # Behind a causal mask nothing sees what stands to its right: without a mask of its own
+            # attention takes its fast way, and what padding computes has no label.
+            options["attention_mask"] = None
+        found: torch.Tensor = self.base_model(*args, **options).last_hidden_state
+        return found
 
-    forward.__wrapped__ = type(model).forward  # type: ignore[attr-defined]  # `generate` reads the signature
-    model.forward = types.MethodType(forward, model)
+    def score(self: Any, hidden_ND: torch.Tensor, labels_N: torch.Tensor) -> _Scores:
+        weight_VD = self.get_output_embeddings().weight
+        scores: _Scores = _LabelScores.apply(
+            hidden_ND, weight_VD, labels_N, temperature, product_dtype(hidden_ND)
+        )
+        return scores
+
+    _answer(model, hidden, score)
     return True
 
 
@@ -107,50 +119,43 @@ def attach_own(model: Any, temperature: float = 1.0) -> None:
     """Answer `model(..., labels=…, fused_lm_head=True)` from the model's own logits, at all positions."""
     original = model.forward
 
+    def logits(self: Any, args: _Args, options: _Options) -> torch.Tensor:
+        found: torch.Tensor = original(*args, **options).logits
+        return found
+
+    def score(self: Any, logits_NV: torch.Tensor, labels_N: torch.Tensor) -> _Scores:
+        found_NV = (logits_NV.float() / temperature).log_softmax(-1)
+        chosen_N = found_NV.gather(1, labels_N[:, None]).squeeze(1)
+        with torch.no_grad():
+            entropy_N = -torch.linalg.vecdot(found_NV.exp(), found_NV)
+            return chosen_N, entropy_N, (chosen_N == found_NV.amax(-1)).float()
+
+    _answer(model, logits, score)
+
+
+def _answer(
+    model: Any,
+    states: Callable[[Any, _Args, _Options], torch.Tensor],
+    score: Callable[[Any, torch.Tensor, torch.Tensor], _Scores],
+) -> None:
+    """Answer `model(..., labels=…, fused_lm_head=True)` by the states before each label, and their scores."""
+    original = model.forward
+
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
         if not fused_lm_head:
             return original(*args, **options)
         labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
         n_items = options.pop("num_items_in_batch", None)
-        logits_BLV = original(*args, **{**options, "use_cache": False}).logits
+        states_BLX = states(self, args, {**options, "use_cache": False})
         if shifted_BL is None:
-            logits_BLV, labels_BL = logits_BLV[:, :-1], labels_BL[:, 1:]
+            states_BLX, labels_BL = states_BLX[:, :-1], labels_BL[:, 1:]
         else:
             labels_BL = shifted_BL
         mask_BL = labels_BL != -100
-        found_NV = (logits_BLV[mask_BL].float() / temperature).log_softmax(-1)
-        chosen_N = found_NV.gather(1, labels_BL[mask_BL][:, None]).squeeze(1)
-        with torch.no_grad():
-            entropy_N = -torch.linalg.vecdot(found_NV.exp(), found_NV)
-            top1_N = (chosen_N == found_NV.amax(-1)).float()
-        return _output(mask_BL, (chosen_N, entropy_N, top1_N), n_items)
+        return _output(mask_BL, score(self, states_BLX[mask_BL], labels_BL[mask_BL]), n_items)
 
     forward.__wrapped__ = type(model).forward  # type: ignore[attr-defined]  # `generate` reads the signature
     model.forward = types.MethodType(forward, model)
-
-
-def _score(model: Any, temperature: float, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    labels_BL, shifted_BL = options.pop("labels", None), options.pop("shift_labels", None)
-    n_items = options.pop("num_items_in_batch", None)
-    options["use_cache"] = False
-    if not args and _pads_right(options):
-        # Behind a causal mask nothing sees what stands to its right: without a mask of its own
-        # attention takes its fast way, and what padding computes has no label.
-        options["attention_mask"] = None
-    hidden_BLD = model.base_model(*args, **options).last_hidden_state
-    if shifted_BL is None:
-        hidden_BLD, labels_BL = hidden_BLD[:, :-1], labels_BL[:, 1:]
-    else:
-        labels_BL = shifted_BL
-    mask_BL = labels_BL != -100
-    scores: _Scores = _LabelScores.apply(
-        hidden_BLD[mask_BL],
-        model.get_output_embeddings().weight,
-        labels_BL[mask_BL],
-        temperature,
-        product_dtype(hidden_BLD),
-    )
-    return _output(mask_BL, scores, n_items)
 
 
 def _output(mask_BL: torch.Tensor, scores: _Scores, n_items: Any) -> Any:
