@@ -17,7 +17,8 @@ from rulewright.actions import Action, Rejection
 from rulewright.actions.rule_file import Document, read_given
 from rulewright.actions.rule_text import DOCUMENT_FIELDS
 from rulewright.actions.suggest import quoted
-from rulewright.data.sources import rules as rule_packs
+from rulewright.data.sources import rule_pack
+from rulewright.data.sources.rules import rows_of
 from rulewright.engine import audit, globs, judge, project, walk
 from rulewright.engine.apply import trace
 from rulewright.engine.audit import LEVELS, Finding
@@ -81,7 +82,7 @@ def audit_all(
     return audited
 
 
-def rows_of(audited: Sequence[Audited]) -> list[dict[str, Any]]:
+def finding_rows(audited: Sequence[Audited]) -> list[dict[str, Any]]:
     """One row a finding, the gravest first."""
     rows = [
         {
@@ -107,7 +108,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Audited]:
             yield from instead
             continue
         try:
-            rows = list(rule_packs.rows_of([path]))
+            rows = list(rows_of([path]))
         except UsageError as error:
             refused = refused or error
             continue
@@ -149,8 +150,8 @@ def _taken(
 def _rows_tested(path: Path, known: set[str]) -> Iterator[dict[str, Any]]:
     """The rules that a test file is for, of the project that it lies in, but for those that are known."""
     names = {str(row.get("id", "")) for row in _tests_in(path)} - known
-    home = rule_packs.home_of(path) if names else None
-    for row in rule_packs.rows_of([home.root]) if home is not None and home.rule_dirs else ():
+    home = rule_pack.home_of(path) if names else None
+    for row in rows_of([home.root]) if home is not None and home.rule_dirs else ():
         if row.get("id") in names or ("problem" in row and Path(row["path"]).resolve() == path.resolve()):
             yield row
 
@@ -171,7 +172,7 @@ def _join_tests(
         if one.id and not one.valid and not one.invalid:
             lacking.setdefault((project_of(one.path), one.id), []).append(one)
     for path in paths:
-        home = rule_packs.home_of(path)
+        home = rule_pack.home_of(path)
         is_all = all(map(Path.is_dir, paths)) and not (home and home.rule_dirs)
         for file in project.yaml_files(path) if path.is_dir() else [path]:
             for row in _tests_in(file) if file.suffix in project.YAML else ():
@@ -180,7 +181,7 @@ def _join_tests(
                     one.valid += _texts(row.get("valid"))
                     one.invalid += _texts(row.get("invalid"))
                 if is_all and name not in known:
-                    found = [Finding("test-of-none", rule_packs.no_rule(name, sorted(known)))]
+                    found = [Finding("test-of-none", rule_pack.no_rule(name, sorted(known)))]
                     of_none.append(Audited("", str(file), findings=found))
     return of_none
 
@@ -195,7 +196,7 @@ def _project_finder() -> Callable[[Path | str], Path | None]:
     def project_of(file: Path | str) -> Path | None:
         folder = Path(file).parent
         if folder not in known:
-            home = rule_packs.home_of(Path(file))
+            home = rule_pack.home_of(Path(file))
             known[folder] = home.root.resolve() if home is not None and home.rule_dirs else None
         return known[folder]
 
@@ -279,7 +280,7 @@ def _example_rows(path: Path) -> Iterator[Mapping[str, Any]]:
 def _read_document(one: Audited) -> Document | None:
     """The rule, where ast-grep accepts it and it may match; what speaks against that is noted."""
     name = one.language.lower()
-    home = rule_packs.home_of(Path(one.path)) if name not in AST_GREP_NAMES else None
+    home = rule_pack.home_of(Path(one.path)) if name not in AST_GREP_NAMES else None
     custom = home is not None and one.language in (home.settings.get("customLanguages") or ())
     if name not in AST_GREP_NAMES and (name in OTHER_LANGUAGES or custom):
         what = "of the project's own" if custom else "that only ast-grep takes"

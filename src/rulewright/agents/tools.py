@@ -37,7 +37,7 @@ from rulewright.languages import normalize_language, suffix_of
 from rulewright.mining.by_hand import diffs
 from rulewright.mining.by_hand.learn import learn
 from rulewright.replacing import read_text
-from rulewright.rule_audit import audit_all, rows_of
+from rulewright.rule_audit import audit_all, finding_rows
 from rulewright.verdict import Outcome, Verdict
 
 FILE_DEADLINE_S: Final = 10.0
@@ -363,7 +363,7 @@ def check_rules(context: ServerContext, arguments: schemas.CheckArguments) -> sc
         except UsageError as error:
             message = error.message.replace(str(Path(folder) / "rules.yml"), "rules")
             raise UsageError(message, error.hint) from error
-        rows = rows_of(audited)
+        rows = finding_rows(audited)
     if arguments.rules:
         rows = [{**row, "path": ""} for row in rows]
     found = [

@@ -48,7 +48,7 @@ def run(config: Config) -> int:
             "--sarif - and --json cannot both write to stdout", "name a file for one of them: --sarif FILE"
         )
     audited = rule_audit.audit_all(config.rules, config.against, config.examples)
-    rows = rule_audit.rows_of(audited)
+    rows = rule_audit.finding_rows(audited)
     counts = Counter(row["level"] for row in rows)
     kinds = ("not-yaml", "test-of-none")
     rules = [one for one in audited if all(finding.kind not in kinds for finding in one.findings)]

@@ -7,7 +7,7 @@ rule could change what a rule matches, the rule is refused. Nothing is written.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,7 +85,7 @@ class Project:
         return found
 
 
-def misplaced_util(documents: list[Any]) -> str:
+def misplaced_util(documents: Sequence[Any]) -> str:
     """Why ast-grep refuses a file of utility rules with this content; empty if it accepts it."""
     if len(documents) > 1:
         return f"{len(documents)} documents, and a file of `utilDirs` holds one rule"

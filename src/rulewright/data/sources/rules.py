@@ -7,24 +7,19 @@ the action. Nothing of a result is taken from the source; valid cases must stay 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from rulewright import jsonl, yaml12
 from rulewright.actions import Action, Rejection, parse_action
-from rulewright.actions.rule_file import name_of
-from rulewright.actions.rule_text import is_meant_as_rule
-from rulewright.actions.suggest import did_you_mean
 from rulewright.data import licenses, verified
 from rulewright.data.drafts import Draft, Drop
 from rulewright.data.schemas import MAX_ELSEWHERE
 from rulewright.data.settings import IngestConfig
-from rulewright.data.sources import Row
+from rulewright.data.sources import Row, rule_pack
 from rulewright.engine import project
 from rulewright.errors import UsageError
 from rulewright.languages import AST_GREP_NAMES
@@ -43,7 +38,7 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """
     for path in paths:
         if path.is_dir() or path.suffix in project.YAML:
-            yield from _pack_rows(path)
+            yield from rule_pack.rows(path)
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
             for line in jsonl.read_lines(path):
                 if line.value is None:
@@ -56,162 +51,6 @@ def rows_of(paths: Sequence[Path]) -> Iterator[dict[str, Any]]:
                 f"{path}: no rule file, rule pack or catalog",
                 "name a .yml file, a folder with sgconfig.yml or rule files, or a .jsonl file of rules",
             )
-
-
-def _pack_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rules of a file or folder; tests and shared utility rules are those of its project.
-
-    A folder that is no project may hold several; the rules of each are read as that project's.
-    """
-    home = home_of(path)
-    is_whole = home is not None and path.resolve() == home.root.resolve()
-    if home is not None and home.rule_dirs and (is_whole or home.holds(path)):
-        root, only = home.root, None if is_whole else path.resolve()
-        inner = []
-    else:
-        root, only = (path, None) if path.is_dir() else (path.parent, path.resolve())
-        inner = project.below(path) if path.is_dir() else []
-    rules: list[tuple[Path, dict[str, Any]]] = []
-    cases: dict[str, dict[str, list[str]]] = {}
-    tests: dict[str, Path] = {}
-    problems: list[dict[str, Any]] = []
-    inner_rows = [row for one in inner for row in _rows_or_none(one)]
-    for file, kind in _places(root):
-        if any(one in file.parents for one in inner):
-            continue
-        documents = project.documents_of(file)
-        if isinstance(documents, project.Unread):
-            problems.append({"path": str(file), "line": documents.line, "problem": documents.why})
-            continue
-        rest = [document for document in documents if document is not None]
-        if kind == "util" and (said := project.misplaced_util(rest)):
-            problems.append(_refused(file, said))
-        n_rules = sum(isinstance(one, dict) and is_meant_as_rule(one) for one in rest)
-        for number, document in enumerate(rest, 1):
-            is_rule = isinstance(document, dict) and is_meant_as_rule(document)
-            if kind == "rule" and not is_rule:
-                problems.append(_refused(file, "no rule"))
-            elif kind == "any" and n_rules and not is_rule and not _is_test(document):
-                said = f"document {number} is no rule, so ast-grep reads none of this file"
-                problems.append({"path": str(file), "line": 1, "problem": said, "kind": "refused"})
-            if not isinstance(document, dict):
-                continue
-            if "rule" in document and "id" not in document:
-                document = {"id": name_of(file.stem, number, len(rest)), **document}
-            if _is_test(document):
-                name = str(document.get("id", ""))
-                tests.setdefault(name, file)
-                held = cases.setdefault(name, {"valid": [], "invalid": []})
-                for key, texts in held.items():
-                    texts += [text for text in document.get(key) or () if isinstance(text, str)]
-            elif kind != "util" and is_meant_as_rule(document) and _within(only, file):
-                rules.append((file, document))
-    if not rules and not inner_rows and (only is not None or not problems):
-        raise UsageError(
-            f"{path}: no ast-grep rule in it", "expected YAML documents with id, language and rule"
-        )
-    known = [str(document.get("id", "")) for _, document in rules]
-    for name, file in tests.items():
-        if only is None and name not in known:
-            said = no_rule(name, known)
-            problems.append({"path": str(file), "line": 1, "problem": said, "kind": "test-of-none"})
-    yield from (problem for problem in problems if _within(only, Path(problem["path"])))
-    license = licenses.of_folder(root, 2)
-    utils: dict[str, Any] = {}
-    if home is not None and any(project.missing(one) for _, one in rules):
-        # What is wrong with such a file of the whole project has been told above.
-        with suppress(UsageError) if is_whole else nullcontext():
-            utils = home.utils()
-    snapshots = home.snapshots() if home is not None and home.root == root else {}
-    for file, document in rules:
-        for row in _rule_rows(root, file, document, cases, utils, license):
-            yield {**row, "snapshots": snapshots.get(row["id"], {})}
-    for row in inner_rows:
-        place = row.get("file")
-        its = {"pack": root.resolve().name, "path": os.path.relpath(place, root)} if place else {}
-        yield {**row, **its, "license": row.get("license") or license}
-
-
-def _rows_or_none(path: Path) -> list[dict[str, Any]]:
-    """The rules of a project; none where there are none yet."""
-    try:
-        return list(_pack_rows(path))
-    except UsageError:
-        return []
-
-
-def _is_test(document: Any) -> bool:
-    return isinstance(document, dict) and ("valid" in document or "invalid" in document)
-
-
-def _within(only: Path | None, file: Path) -> bool:
-    """Whether a file is, or lies in, what is asked for; without that all is."""
-    return only is None or only in (file.resolve(), *file.resolve().parents)
-
-
-def home_of(path: Path) -> project.Project | None:
-    """The project of a file or folder; `None` if the project cannot be read."""
-    folder = path if path.is_dir() else path.parent
-    try:
-        return project.above(folder)
-    except UsageError:
-        if (path / project.CONFIG).is_file():
-            raise
-        return None
-
-
-def no_rule(name: str, known: Sequence[str]) -> str:
-    """That tests are for a rule that is not there."""
-    return f"no rule has the id `{name}`{did_you_mean(name, known)}"
-
-
-def _refused(file: Path, what: str) -> dict[str, Any]:
-    said = f"{what}, so ast-grep cannot read this project"
-    return {"path": str(file), "line": 1, "problem": said, "kind": "refused"}
-
-
-def _places(root: Path) -> list[tuple[Path, str]]:
-    """The YAML files of a pack, each with what it must hold: `rule`, `util`, `test`, or `any` of them."""
-    home = project.read(root)
-    if home is None or not home.rule_dirs:
-        return [(file, "any") for file in project.yaml_files(root)]
-    found: dict[Path, str] = {}
-    for kind, folders in (("rule", home.rule_dirs), ("test", home.test_dirs), ("util", home.util_dirs)):
-        for folder in folders:
-            found.update(dict.fromkeys(project.yaml_files(folder), kind))
-    return list(found.items())
-
-
-def _rule_rows(
-    root: Path,
-    file: Path,
-    document: dict[str, Any],
-    cases: Mapping[str, Mapping[str, list[str]]],
-    utils: Mapping[str, Any],
-    license: str,
-) -> Iterator[dict[str, Any]]:
-    name = str(document.get("id", ""))
-    held = cases.get(name, {"valid": [], "invalid": []})
-    metadata = document.get("metadata")
-    about = metadata if isinstance(metadata, dict) else {}
-    try:
-        whole, apart = project.with_utils(document, utils), ""
-    except project.NotAlone as error:
-        whole, apart = document, str(error)
-    row = {
-        "id": name, "rule": json.dumps(whole, ensure_ascii=False), "apart": apart,
-        "language": str(document.get("language", "")), "message": document.get("message") or "",
-        "note": document.get("note") or "", "description": about.get("description") or "",
-        "pack": root.resolve().name, "path": os.path.relpath(file, root), "file": str(file),
-        "license": license,
-        "valid": held["valid"],
-    }  # fmt: skip
-    invalid = list(dict.fromkeys(held["invalid"]))
-    for number, before in enumerate(invalid):
-        others = [text for other, text in enumerate(invalid) if other != number]
-        yield {**row, "before": before, "others": others[:8]}
-    if not invalid:
-        yield {**row, "before": ""}
 
 
 def _catalog_row(row: Mapping[str, Any]) -> dict[str, Any]:
