@@ -48,6 +48,15 @@ def test_without_a_commit_nothing_tells_what_was_before(
     assert "no commit here yet" in said and "commit what was before the change" in hint
 
 
+@pytest.mark.parametrize("texts", [(), (BEFORE, AFTER)])
+@pytest.mark.parametrize("like", ["changes.diff", "../changes.patch"])
+def test_a_diff_that_is_not_there_is_told_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...], like: str
+) -> None:
+    monkeypatch.chdir(_repository(tmp_path / "r", *texts))
+    assert _told(like) == (f"{like}: no such file", "check the path")
+
+
 @pytest.mark.parametrize("like", ["HEAD", "main", "HEAD~1..HEAD"])
 def test_a_bare_repository_is_told_as_one_that_has_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: str

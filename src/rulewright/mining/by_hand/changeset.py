@@ -111,6 +111,8 @@ def _of_revision(like: str, paths: Sequence[Path]) -> ChangeSet:
         if git.is_bare(Path()):
             raise
         raise UsageError(f"{like}: no such file, and no git repository here", "name a diff, or `-`") from None
+    if Path(like).suffix in _DIFFS and not git.is_revision(top, like):
+        raise UsageError(f"{like}: no such file", "check the path")
     if ".." in like:
         return _of_git([like], paths, like)
     if not git.is_revision(top, "HEAD"):
