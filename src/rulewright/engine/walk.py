@@ -109,15 +109,8 @@ def find(
         UsageError: a path is not there, or no file of the rules' languages is named.
         RulewrightError: ast-grep cannot be started, or cannot walk here.
     """
+    _check_paths(paths)
     active = {number: one for number, one in enumerate(documents) if not one.off}
-    for path in paths:
-        if not str(path).isprintable() and "\ufffd" in shown(str(path)):
-            raise UsageError(
-                f"{shown(str(path))}: {NO_NAME}, which ast-grep cannot take", "rename it, or name its folder"
-            )
-        if not path.exists():
-            what = "a link to nowhere" if path.is_symlink() else "no such file or folder"
-            raise UsageError(f"{path}: {what}", "check the path")
     if not active:
         return Walk()
     walk = Walk()
@@ -128,6 +121,25 @@ def find(
     if not strict:
         refused = {path for path, _ in walk.named}
         _take_named([path for path in paths if path not in refused], active, listed)
+    _put_once(listed, walk)
+    _check_languages(paths, documents, listed, walk)
+    _count_unlisted(paths, active, {*listed, *(path for path, _ in walk.named)}, walk)
+    return walk
+
+
+def _check_paths(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not str(path).isprintable() and "\ufffd" in shown(str(path)):
+            raise UsageError(
+                f"{shown(str(path))}: {NO_NAME}, which ast-grep cannot take", "rename it, or name its folder"
+            )
+        if not path.exists():
+            what = "a link to nowhere" if path.is_symlink() else "no such file or folder"
+            raise UsageError(f"{path}: {what}", "check the path")
+
+
+def _put_once(listed: Mapping[Path, WalkedFile], walk: Walk) -> None:
+    """Put what ast-grep listed into the walk: a file once, by whatever paths it was reached."""
     seen: set[tuple[Path, str]] = set()
     folders: dict[Path, Path] = {}
     for path, found in sorted(listed.items(), key=lambda one: one[0].parts):
@@ -144,9 +156,6 @@ def find(
             walk.files.append(found)
         else:
             walk.out_of_scope += 1
-    _check_languages(paths, documents, listed, walk)
-    _count_unlisted(paths, active, {*listed, *(path for path, _ in walk.named)}, walk)
-    return walk
 
 
 def _listed(

@@ -216,18 +216,8 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         listed = ", ".join(served.server.base_models())
         console.decided("rollouts", served.server.url, f"it serves {listed}")
     model = models.ready_model(config, tokenizer, arguments)
-    completion = int(arguments.max_completion_length)
-    limit, n_words = weights.fixed_positions(model), model.get_input_embeddings().num_embeddings
-    room = config.max_prompt_tokens
-    if limit is not None and limit < room + completion:
-        if limit <= completion:
-            raise ConfigError(
-                f"trainer.max_completion_length: {completion}, but {config.model} has {limit} positions for "
-                "prompt and answer",
-                "shorter answers, or a model that computes its positions (Qwen, Llama, Gemma, …)",
-            )
-        room = limit - completion
-        console.decided("max_prompt_tokens", room, f"{config.model} has {limit} positions")
+    completion, n_words = int(arguments.max_completion_length), model.get_input_embeddings().num_embeddings
+    room = _room_for_prompts(config, completion, weights.fixed_positions(model))
     if room < config.max_prompt_tokens or len(tokenizer) > n_words:
         dataset, longest = _dataset(tasks.train, tokenizer, style, room, n_words)
         check_trainer(arguments, len(dataset))
@@ -257,6 +247,25 @@ def open_trainer(config: PolicyConfig, tasks: Tasks, arguments: GRPOConfig) -> P
         reference.load_state_dict(trainer.model.state_dict())
         head.correct(reference, trainer.temperature)
     return trainer
+
+
+def _room_for_prompts(config: PolicyConfig, completion: int, positions: int | None) -> int:
+    """The most tokens of a prompt: as configured, or what a model with fixed positions leaves.
+
+    Raises:
+        ConfigError: it leaves none.
+    """
+    if positions is None or positions >= config.max_prompt_tokens + completion:
+        return config.max_prompt_tokens
+    if positions <= completion:
+        raise ConfigError(
+            f"trainer.max_completion_length: {completion}, but {config.model} has {positions} positions for "
+            "prompt and answer",
+            "shorter answers, or a model that computes its positions (Qwen, Llama, Gemma, …)",
+        )
+    room = positions - completion
+    console.decided("max_prompt_tokens", room, f"{config.model} has {positions} positions")
+    return room
 
 
 def trainer_arguments(config: PolicyConfig, run: RunDir) -> GRPOConfig:
