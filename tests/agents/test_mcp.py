@@ -17,6 +17,7 @@ anyio = pytest.importorskip("anyio")
 pytest.importorskip("mcp")
 
 from mcp import Client, StdioServerParameters, stdio_client  # noqa: E402
+from tests.loopback import Reply, json_reply  # noqa: E402
 
 from rulewright import cli  # noqa: E402
 from rulewright.agents import schemas  # noqa: E402
@@ -334,11 +335,11 @@ def test_the_model_proposes_a_rule(code: Path, chat_server: Any) -> None:
 
     texts = [action(NONE.replace("$A == None", "$A = None")), action(NONE)]
 
-    def script(path: str, body: dict[str, Any], index: int) -> tuple[int, dict[str, str], bytes]:
+    def script(path: str, body: dict[str, Any], index: int) -> Reply:
         told = "<feedback>" in body["messages"][-1]["content"]
         choice = {"message": {"content": texts[told]}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 100, "completion_tokens": 20}
-        return 200, {}, json.dumps({"choices": [choice] * body.get("n", 1), "usage": usage}).encode()
+        return json_reply({"choices": [choice] * body.get("n", 1), "usage": usage})
 
     chat_server.script = script
 

@@ -7,57 +7,35 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.loopback import Reply, Request, json_reply, serving
 
 pytest.importorskip("huggingface_hub")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-class Hub(ThreadingHTTPServer):
+class Hub:
     """The three routes of the hub that a download uses."""
 
     def __init__(self, name: str, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = ""
         self.name, self.files, self.asked = name, files, list[str]()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def _answer(self, with_body: bool) -> None:
-        hub, path = self.server, self.path.partition("?")[0]
-        hub.asked.append(path)
-        resolve = f"/datasets/{hub.name}/resolve/{COMMIT}/"
-        if path == f"/api/datasets/{hub.name}/revision/v1":
-            siblings = [self._sibling(name, content) for name, content in hub.files.items()]
-            facts = {"id": hub.name, "sha": COMMIT, "siblings": siblings}
-            self._send(json.dumps(facts).encode(), {"Content-Type": "application/json"}, with_body)
-        elif path.removeprefix(resolve) in hub.files:
-            content = hub.files[path.removeprefix(resolve)]
-            etag = hashlib.sha256(content).hexdigest()
-            self._send(content, {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, with_body)
-        else:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RevisionNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(self, request: Request) -> Reply:
+        self.asked.append(request.path)
+        if request.path == f"/api/datasets/{self.name}/revision/v1":
+            siblings = [self._sibling(name, content) for name, content in self.files.items()]
+            return json_reply({"id": self.name, "sha": COMMIT, "siblings": siblings})
+        content = self.files.get(request.path.removeprefix(f"/datasets/{self.name}/resolve/{COMMIT}/"))
+        if content is None:
+            return Reply(404, headers={"X-Error-Code": "RevisionNotFound"})
+        etag = f'"{hashlib.sha256(content).hexdigest()}"'
+        return Reply(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT})
 
     def _sibling(self, name: str, content: bytes) -> dict[str, Any]:
         stated: dict[str, Any] = {"rfilename": name, "size": len(content)}
@@ -66,17 +44,6 @@ class _Handler(BaseHTTPRequestHandler):
             return {**stated, "lfs": {"size": len(content), "sha256": digest, "pointerSize": 130}}
         blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         return {**stated, "blobId": blob}
-
-    def _send(self, content: bytes, headers: dict[str, str], with_body: bool) -> None:
-        self.send_response(200)
-        for key, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if with_body:
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -88,12 +55,9 @@ def hub(lay: SimpleNamespace) -> Iterator[Hub]:
         "data/python/data.jsonl": rows(0), "data/java/data.jsonl": rows(20), "data/ruby/data.jsonl": rows(40),
         "README.md": b"# card\n", "commitpackft.py": b"raise SystemExit\n",
     }  # fmt: skip
-    with Hub("bigcode/commitpackft", files) as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
+    made = Hub("bigcode/commitpackft", files)
+    with serving(made.answer) as made.url:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def python(hub: Hub, tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

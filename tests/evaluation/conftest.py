@@ -6,15 +6,13 @@ import base64
 import gzip
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback import Reply, Request, json_reply, serving
 
 from rulewright.data.schemas import NormalizedRecord, RecordMetadata, record_id
 
@@ -44,42 +42,20 @@ class Oracle:
 def oracle() -> Iterator[Oracle]:
     state = Oracle()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        body = request.json()
+        state.n_requests += 1
+        text = body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
+        state.prompts.append(text)
+        said = state.answer(text, body)
+        if isinstance(said, int):
+            return json_reply({"error": {"message": "as told"}}, said)
+        choice = {"text": said, "message": {"content": said}, "finish_reason": "stop"}
+        return json_reply({"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 3}})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            state.n_requests += 1
-            text = body["prompt"] if "prompt" in body else body["messages"][-1]["content"]
-            state.prompts.append(text)
-            said = state.answer(text, body)
-            if isinstance(said, int):
-                self._send(said, {"error": {"message": "as told"}})
-            else:
-                choice = {"text": said, "message": {"content": said}, "finish_reason": "stop"}
-                usage = {"prompt_tokens": 5, "completion_tokens": 3}
-                self._send(200, {"choices": [choice], "usage": usage})
-
-        def _send(self, status: int, value: dict[str, Any]) -> None:
-            raw = json.dumps(value).encode()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(answer) as url:
+        state.url = f"{url}/v1"
+        yield state
 
 
 def _rule(pattern: str, fix: str) -> str:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-Reply = tuple[int, dict[str, str], bytes]
+from tests.loopback import Reply, Request, json_reply, serving
 
 
 @dataclass
@@ -22,7 +18,7 @@ class ChatServer:
     """`script(path, body, index of the request)` decides every reply."""
 
     url: str = ""
-    script: Callable[[str, dict[str, Any], int], Reply] = lambda path, body, index: (500, {}, b"no script")
+    script: Callable[[str, dict[str, Any], int], Reply] = lambda path, body, index: Reply(500)
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     models: list[str] = field(default_factory=lambda: ["tiny"])
@@ -35,54 +31,24 @@ def chat_server() -> Iterator[ChatServer]:
     state = ChatServer()
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._send((200, {}, json.dumps({"data": [{"id": name} for name in state.models]}).encode()))
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def answer(request: Request) -> Reply:
+        if request.method == "GET":
+            return json_reply({"data": [{"id": name} for name in state.models]})
+        with lock:
+            index = len(state.requests)
+            state.requests.append((request.path, request.json()))
+            state.headers.append(dict(request.headers.items()))
+            state.running += 1
+            state.peak = max(state.peak, state.running)
+        try:
+            return state.script(request.path, request.json(), index)
+        finally:
             with lock:
-                index = len(state.requests)
-                state.requests.append((self.path, body))
-                state.headers.append(dict(self.headers.items()))
-                state.running += 1
-                state.peak = max(state.peak, state.running)
-            try:
-                self._send(state.script(self.path, body, index))
-            finally:
-                with lock:
-                    state.running -= 1
+                state.running -= 1
 
-        def _send(self, reply: Reply) -> None:
-            status, headers, body = reply
-            cut, drip_s = int(headers.pop("X-Cut", "0")), float(headers.pop("X-Drip", "0"))
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            # The client may have given up by now: that is what some tests are about.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                for i in range(len(body) if drip_s else 0):
-                    self.wfile.write(body[i : i + 1])
-                    time.sleep(drip_s)
-                self.wfile.write(b"" if drip_s else body[: len(body) - cut])
-            self.close_connection = bool(cut)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(answer) as url:
+        state.url = f"{url}/v1"
+        yield state
 
 
 @pytest.fixture(scope="session")

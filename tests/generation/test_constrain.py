@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.engine.test_action_grammar import Reader
+from tests.loopback import Reply
 
 from rulewright.engine.grammar import action_grammar
 from rulewright.errors import MissingDependency, UsageError
@@ -82,7 +83,7 @@ def test_a_missing_package_is_named(wide: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_server_is_sent_the_grammar_of_each_prompt(chat_server: Any) -> None:
     """vLLM's own field; a server is trusted to hold to it, `tests/vllm` looks."""
     body = json.dumps({"choices": [{"message": {"content": "x"}}]}).encode()
-    chat_server.script = lambda path, asked, index: (200, {}, body)
+    chat_server.script = lambda path, asked, index: Reply(body=body)
     for constrain in ("none", "action"):
         spec = GeneratorConfig(base_url=chat_server.url, model="tiny", constrain=constrain, concurrency=1)
         with open_generator(spec) as generator:

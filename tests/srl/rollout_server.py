@@ -6,18 +6,17 @@ where no vLLM is installed, and for faults that a real server shows only now and
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from tests.loopback import Reply, Request, json_reply, serving
 from transformers import AutoModelForCausalLM
 
 
@@ -138,36 +137,10 @@ def _error(code: int, message: str) -> tuple[int, dict[str, Any]]:
 def listening(state: Any, port: int = 0) -> Iterator[Any]:
     """Serve what `state.answer` says, until the end of the block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        status, value = state.answer(request.method, request.path, request.json() if request.body else {})
+        return Reply(status, value.encode()) if isinstance(value, str) else json_reply(value, status)
 
-        def do_GET(self) -> None:
-            self._send(*state.answer("GET", self.path, {}))
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._send(*state.answer("POST", self.path, body))
-
-        def _send(self, status: int, value: dict[str, Any] | str) -> None:
-            raw = (value if isinstance(value, str) else json.dumps(value)).encode()
-            # The client may have given up by now: that is what some tests are about.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
+    with serving(answer, port) as url:
+        state.url = f"{url}/v1"
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback import Reply, Request, json_reply, serving
 from tests.waiting import wait_until
 
 from rulewright import cli, jsonl
@@ -73,58 +75,35 @@ GOOD = render_response(Action("python", (RULE,)), think="Identity, not equality.
 WRONG = render_response(Action("python", ({"rule": {"pattern": "$A != None"}, "fix": "$A is not None"},)))
 
 
+@dataclass
 class Endpoint:
-    """A server that speaks chat completions and answers by a script of the prompt."""
+    """A server that speaks chat completions and answers by a script of the prompt and its number."""
 
-    def __init__(self, answer: Any) -> None:
-        asked: list[str] = []
+    script: Callable[[str, int], str]
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self._send({"data": [{"id": "scripted"}]})
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                prompt = body["messages"][-1]["content"]
-                asked.append(prompt)
-                text = answer(prompt, len(asked))
-                choice = {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": text},
-                    "finish_reason": "stop",
-                }
-                usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
-                self._send({"choices": [choice], "usage": usage})
-
-            def _send(self, value: dict[str, Any]) -> None:
-                data = json.dumps(value).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                """Stay quiet."""
-
-        self.asked = asked
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def answer(self, request: Request) -> Reply:
+        if request.method == "GET":
+            return json_reply({"data": [{"id": "scripted"}]})
+        self.asked.append(request.json()["messages"][-1]["content"])
+        text = self.script(self.asked[-1], len(self.asked))
+        message = {"role": "assistant", "content": text}
+        usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return json_reply({"choices": choices, "usage": usage})
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Any]:
-    opened: list[Endpoint] = []
+def endpoint() -> Iterator[Callable[[Callable[[str, int], str]], Endpoint]]:
+    with ExitStack() as stack:
 
-    def make(answer: Any) -> Endpoint:
-        opened.append(Endpoint(answer))
-        return opened[-1]
+        def make(script: Callable[[str, int], str]) -> Endpoint:
+            made = Endpoint(script)
+            made.url = stack.enter_context(serving(made.answer)) + "/v1"
+            return made
 
-    yield make
-    for one in opened:
-        one.server.shutdown()
-        one.server.server_close()
+        yield make
 
 
 def test_the_miner_teaches_verified_steps(tmp_path: Path) -> None:

@@ -7,83 +7,59 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.loopback import Reply, Request, json_reply, serving
 
 pytest.importorskip("huggingface_hub")
 TOKEN = "hf_of_a_test"
 
 
-class Hub(ThreadingHTTPServer):
+class Hub:
     """The routes of the hub that an upload uses; keeps what it is sent."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = ""
         self.made: list[dict[str, Any]] = []
         self.files: dict[str, bytes] = {}
         self.tokens: set[str] = set()
         self.broken = False
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_POST(self) -> None:
-        hub, path = self.server, self.path.partition("?")[0]
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        hub.tokens.add(self.headers.get("Authorization", ""))
-        if hub.broken:
-            self._send(503, {"error": "the hub is down"})
-        elif path == "/api/repos/create":
-            hub.made.append(json.loads(raw))
-            self._send(200, {"url": f"http://127.0.0.1:{hub.server_port}/me/model", "id": "me/model"})
-        elif path == "/api/validate-yaml":
-            self._send(200, {"errors": [], "warnings": []})
-        elif "/preupload/" in path:
+    def answer(self, request: Request) -> Reply:
+        if request.method != "POST":
+            return json_reply({"name": "me", "id": "me/model", "sha": "0" * 40, "siblings": []})
+        self.tokens.add(request.headers.get("Authorization", ""))
+        if self.broken:
+            return json_reply({"error": "the hub is down"}, 503)
+        if request.path == "/api/repos/create":
+            self.made.append(request.json())
+            return json_reply({"url": f"{self.url}/me/model", "id": "me/model"})
+        if request.path == "/api/validate-yaml":
+            return json_reply({"errors": [], "warnings": []})
+        if "/preupload/" in request.path:
             files = [
                 {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
-                for f in json.loads(raw)["files"]
+                for f in request.json()["files"]
             ]
-            self._send(200, {"files": files})
-        elif "/commit/" in path:
-            for line in map(json.loads, raw.splitlines()):
+            return json_reply({"files": files})
+        if "/commit/" in request.path:
+            for line in map(json.loads, request.body.splitlines()):
                 if line["key"] == "file":
-                    hub.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                    self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             oid = "0123456789abcdef0123456789abcdef01234567"
-            url = f"http://127.0.0.1:{hub.server_port}/me/model/commit/{oid}"
-            self._send(200, {"success": True, "commitOid": oid, "commitUrl": url})
-        else:
-            self._send(404, {"error": path})
-
-    def do_GET(self) -> None:
-        self._send(200, {"name": "me", "id": "me/model", "sha": "0" * 40, "siblings": []})
-
-    def _send(self, status: int, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+            url = f"{self.url}/me/model/commit/{oid}"
+            return json_reply({"success": True, "commitOid": oid, "commitUrl": url})
+        return json_reply({"error": request.path}, 404)
 
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    made = Hub()
+    with serving(made.answer) as made.url:
+        yield made
 
 
 def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(
@@ -108,7 +84,7 @@ def test_a_finished_model_is_pushed_with_its_card_and_without_its_run(
     def train(*flags: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ, "OMP_NUM_THREADS": "1", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "home"),
-            "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "NO_PROXY": "127.0.0.1",
+            "HF_ENDPOINT": hub.url, "NO_PROXY": "127.0.0.1",
         }  # fmt: skip
         environment.pop("HF_HUB_OFFLINE", None)
         argv = [sys.executable, "-m", "rulewright", "train", "sft", "--config", str(path), *flags]
