@@ -360,7 +360,8 @@ def main() -> None:
     parser.add_argument("--kill-after", type=float, default=0, help="scale: kill -9 after so many seconds")
     options = parser.parse_args()
     if options.what == "corpus":
-        corpus(*options.paths, options.gigabytes)
+        edits, out = options.paths
+        corpus(edits, out, options.gigabytes)
     elif options.what == "scale":
         print(json.dumps(scale(options.paths[0], options.workers, options.kill_after)))
     elif options.what == "plain":

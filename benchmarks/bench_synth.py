@@ -29,7 +29,7 @@ def test_records_from_three_real_files(
     )  # fmt: skip
 
     def again() -> int:
-        shards.path_of(tmp_path, shard).unlink(missing_ok=True)
+        shard.path(tmp_path).unlink(missing_ok=True)
         return sum(shards.make_one((shard, tmp_path, config, 0)).values())
 
     made = benchmark.pedantic(again, rounds=2, iterations=1, warmup_rounds=0)

@@ -20,7 +20,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rulewright.prompts import Message
 
 FILES = ("argparse.py", "tarfile.py", "typing.py", "ast.py", "zipfile/__init__.py")
 LORA_RANK = 32
@@ -48,7 +51,7 @@ def records(folder: Path, n: int) -> list[Any]:
     paths = [library / name for name in FILES if (library / name).is_file()]
     shard = shards.Batch(0, tuple(sources.find(paths, ["python"])))
     shards.make_one((shard, folder, config, 0))
-    *made, _ = jsonl.read(shards.path_of(folder, shard))
+    *made, _ = jsonl.read(shard.path(folder))
     random.Random(0).shuffle(made)
     known = NormalizedRecord.model_fields
     return [NormalizedRecord(**{k: v for k, v in row.items() if k in known}) for row in made[:n]]
@@ -133,9 +136,7 @@ def train_ways(model: str, data: list[dict[str, list[int]]], batch: int, lora: b
     return ways
 
 
-def answer_ways(
-    folder: str, prompts: list[list[dict[str, str]]], n: int, limit: int, batch: int
-) -> list[Way]:
+def answer_ways(folder: str, prompts: list[list[Message]], n: int, limit: int, batch: int) -> list[Way]:
     """Answers by `generate` of a checkpoint as it is loaded by default, and by us."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

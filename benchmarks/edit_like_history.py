@@ -32,7 +32,7 @@ from rulewright.codemod.work import JudgedFile, JudgeOptions, Work, work_on
 from rulewright.commands.like import BUDGET_S
 from rulewright.data.drafts import Drop
 from rulewright.data.sources import git
-from rulewright.engine.places import dense
+from rulewright.engine.name_use import dense
 from rulewright.errors import RulewrightError
 from rulewright.grammars import import_line
 from rulewright.languages import Language, language_of_path

@@ -20,8 +20,8 @@ from typing import Any, Final
 from rulewright import console, jsonl
 from rulewright.asking import Asked, Rounds, Tried, ask
 from rulewright.data.schemas import NormalizedRecord
+from rulewright.data.splits import draw
 from rulewright.engine import Engine, Request
-from rulewright.evaluation.heldout import choose
 from rulewright.generation import Generator, GeneratorConfig, open_generator
 from rulewright.stats import estimate, paired
 
@@ -51,9 +51,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     tasks = records(given.input, given.tag, given.limit, given.seed)
-    done = (
-        {line.value["id"]: line.value for line in jsonl.read_lines(given.out)} if given.out.is_file() else {}
-    )
+    done = {row["id"]: row for row in jsonl.read(given.out)} if given.out.is_file() else {}
     spec = GeneratorConfig(model=given.model, base_url=given.base_url)
     owed = [task for task in tasks if task.metadata.id not in done]
     plan = Rounds(given.samples, given.attempts, max_new_tokens=given.max_new_tokens, seed=given.seed)
@@ -75,7 +73,7 @@ def records(path: Path, tag: str, limit: int, seed: int) -> list[NormalizedRecor
     """The tasks: records of a tag, chosen by hash."""
     found = [NormalizedRecord.model_validate(line.value) for line in jsonl.read_lines(path)]
     tagged = [one for one in found if tag in one.tags or not tag]
-    return choose(tagged, lambda one: one.metadata.id, limit, seed)
+    return draw(tagged, limit, lambda one: f"{seed}:{one.metadata.id}")
 
 
 def measured(generator: Generator, engine: Engine, plan: Rounds, task: NormalizedRecord) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def steps(model: str, setup: str, lengths: list[int], attentions: list[str]) -> 
     lora, quantized, dtype = SETUPS[setup]
     config = SftConfig(
         model=model, lora=LoraConfig(r=16, alpha=32) if lora else None,
-        quantize="nf4" if quantized else "none", dtype=dtype,  # type: ignore[arg-type]
+        quantize="nf4" if quantized else "none", dtype=dtype,
         max_length_tokens=max(lengths),
         trainer={
             "packing": True, "per_device_train_batch_size": 1, "max_steps": 2 * len(lengths) * _REPEATS,

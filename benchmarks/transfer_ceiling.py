@@ -56,9 +56,9 @@ def _counts(group: list[EditRow]) -> Counter[str]:
     count: Counter[str] = Counter()
     prepared = [PreparedExample(Example(e.pre, e.post, e.language, e.id)) for e in group]
     mined = [mine(e.pre, e.post, e.language) for e in group]
-    candidates = {found.candidate.key: found.candidate for p in prepared for found in p.best}
+    candidates = {found.key: found for p in prepared for found in p.best}
     fates = {key: [p.fate(candidate) for p in prepared] for key, candidate in candidates.items()}
-    own = [{found.candidate.key for found in p.best} for p in prepared]
+    own = [{found.key for found in p.best} for p in prepared]
     for target in range(len(group)):
         others = [i for i in range(len(group)) if i != target]
         for source in others:

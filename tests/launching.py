@@ -48,7 +48,7 @@ def run_in_time(*argv: str, limit_s: float = 280, **environment: str) -> subproc
 
 def _end(pid: int) -> str:
     """End a process and its descendants, children first; what each was, and the time it had used."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     top = psutil.Process(pid)
     found = [*reversed(top.children(recursive=True)), top]
