@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from rulewright.languages import Language
+from rulewright.languages import SCRIPTS, Language
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ ROOT: Final[dict[Language, str]] = {
 }  # fmt: skip
 """The node that every file has."""
 ROOTS: Final = frozenset({*ROOT.values(), ERROR})
+TOP_LEVEL_ONLY: Final[dict[Language, frozenset[str]]] = {
+    language: frozenset({"import_statement", "export_statement"}) for language in SCRIPTS
+}
+"""Statements that may stand nowhere but at the top level, where the grammar takes them anywhere."""
 """A whole file, or what could not be parsed: never what a rule is about."""
 LIST: Final = re.compile(
     r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$|array"

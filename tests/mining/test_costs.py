@@ -79,7 +79,7 @@ CHARGED: list[tuple[str, float, Language, str, str]] = [
 ]  # fmt: skip
 """A number, and an edit with candidates that pay it: the price of the cheapest of these."""
 
-ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "SMALLER_REWRITE", "LAST_RESORT"}
+ELSEWHERE = {"PER_CROWDED_VARIABLE", "GOOD", "SMALLER_REWRITE", "LAST_RESORT", "OF_THIS_FILE"}
 """Shown by tests of their own below."""
 
 

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from rulewright import engine
+from rulewright.actions.action import Action
+from rulewright.languages import Language
+from rulewright.mining import costs
 from rulewright.mining.by_hand.learn import without_needless
 from rulewright.mining.learn.cover import (
     MAX_SEARCHED,
@@ -122,3 +126,68 @@ def test_places_that_agree_on_a_doubtful_rule(values: str, tier: Tier, reason: s
         for way in ("old_one({}) or other", "fresh({}, other, more, most)")
     )
     assert [(rule.tier, rule.reason) for rule in learned((pre, post, set()))] == [(tier, reason)]
+
+
+ADJACENT: dict[str, tuple[Language, str, str, list[tuple[str, Any]]]] = {
+    "statements that become others": (
+        "python",
+        "def test(self):\n"
+        "    self.assertEqual(f(1), 2)\n    self.assertEqual(g(), 'x')\n    self.assertTrue(h())\n",
+        "def test(self):\n    assert f(1) == 2\n    assert g() == 'x'\n    assert h()\n",
+        [("self.assertEqual($A, $B)", "assert $A == $B"), ("self.assertTrue($A)", "assert $A")],
+    ),
+    "declarations that become imports": (
+        "javascript",
+        "const fs = require('fs');\nconst path = require('path');\n",
+        "import fs from 'fs';\nimport path from 'path';\n",
+        [("const $A = require('$A');", "import $A from '$A';")],
+    ),
+    "what differs goes": (
+        "python",
+        "class A(B):\n    def run(self, x):\n        super(A, self).run(x)\n\n\n"
+        "class C(D):\n    def get(self):\n        return super(C, self).get()\n",
+        "class A(B):\n    def run(self, x):\n        super().run(x)\n\n\n"
+        "class C(D):\n    def get(self):\n        return super().get()\n",
+        [("super($$$A, self)", "super()")],
+    ),
+    "two forms of one call": (
+        "python",
+        "def f(a, b):\n    log.info('x %s' % a)\n    log.warning('y %s %s' % (a, b))\n",
+        "def f(a, b):\n    log.info('x %s', a)\n    log.warning('y %s %s', a, b)\n",
+        [("$A.info($B % $C)", "$A.info($B, $C)"), ("$A % ($B, $C)", "$A, $B, $C")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ADJACENT.values(), ids=ADJACENT.keys())
+def test_what_stands_side_by_side_is_learned_apart(
+    case: tuple[Language, str, str, list[tuple[str, Any]]],
+) -> None:
+    language, pre, post, rules = case
+    found = [one.rule for one in covering_rules([ChangedFile(pre, post)], language, 2.0)]
+    assert [(one["rule"]["pattern"], one["fix"]) for one in found] == rules
+
+
+def test_a_rule_that_keeps_a_variable_of_the_file_costs_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    language, pre, post, rules = ADJACENT["two forms of one call"]
+    monkeypatch.setattr(costs, "OF_THIS_FILE", 0.0)
+    found = [one.rule for one in covering_rules([ChangedFile(pre, post)], language, 2.0)]
+    assert found[0]["rule"]["pattern"] == "'x %s' % a" != rules[0][0]
+
+
+@pytest.mark.parametrize(
+    ("pre", "post"),
+    [("RUN = ['a', 'b']\n", "RUN = ['a', 'c', 'b']\n"), ("f(1)(1)\n", "f(2)(1)\n")],
+)
+def test_what_stays_on_a_changed_line_was_seen(pre: str, post: str) -> None:
+    found = covering_rules([ChangedFile(pre, post)], "python", 2.0)
+    action = Action("python", tuple(one.rule for one in found), mode="rule")
+    assert found and engine.apply(action, pre).post == post
+
+
+def test_an_import_is_written_at_the_top_level_only() -> None:
+    pre, post = "const a = require('a');\n", "import a from 'a';\n"
+    (found,) = covering_rules([ChangedFile(pre, post)], "javascript", 2.0)
+    action = Action("javascript", (found.rule,), mode="rule")
+    inside = "function f() {\n  const a = require('a');\n}\n"
+    assert engine.apply(action, pre + inside).post == post + inside

@@ -120,6 +120,9 @@ STEP: Final = 2.0
 LAST_RESORT: Final = 50.0
 """For a plan with a literal rule or a run: only where no general rules make the change."""
 
+OF_THIS_FILE: Final = 2.0
+"""In a change by hand, for a rule that spells out a variable of its file: other files have others."""
+
 SMALLER_REWRITE: Final = -0.1
 """For a form of a rule that rewrites less of what it matches (`propose.smaller_rewrites`)."""
 

@@ -62,6 +62,7 @@ def with_assumptions(edit: Edit, candidate: Candidate, done: Effect) -> Candidat
     options = [
         *_variables(edit, candidate, good),
         *_parent_kind(candidate, good),
+        *_top_level(edit, candidate),
         *_not_wrapped_already(edit, candidate),
         *_enclosing_name(edit, candidate, good),
         *_safe_unparenthesized(edit, candidate, good),
@@ -405,6 +406,16 @@ def _parent_kind(candidate: Candidate, good: list[Node]) -> Iterator[Option]:
         fields = {node.field() for node in good}
         if len(fields) == 1 and fields <= grammars.ROLE_FIELDS and "import" not in kind:
             yield Option("inside", {"kind": kind, "field": next(iter(fields))}, 0.0, _always)
+
+
+def _top_level(edit: Edit, candidate: Candidate) -> Iterator[Option]:
+    """The top level, where the fix makes a statement that may stand nowhere else."""
+    language, mapped = edit.pre.language, _mapped(edit, candidate)
+    only = grammars.TOP_LEVEL_ONLY.get(language, frozenset())
+    if mapped is None or candidate.kind in only or "inside" in candidate.rule["rule"]:
+        return
+    if any(node.kind in only for node in edit.post.at(*mapped[:2])):
+        yield Option("inside", {"kind": grammars.ROOT[language]}, 0.0, _always)
 
 
 def _enclosing_name(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:

@@ -28,7 +28,7 @@ from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import Budget, fill, with_assumptions
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.rules import callees
-from rulewright.mining.rules.reading import new_text, old_text
+from rulewright.mining.rules.reading import new_text, old_text, standalone_names, words_of
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.tree import Tree
 
@@ -95,11 +95,22 @@ class _Choice:
     @property
     def price(self) -> float:
         lines = SEVERAL_LINES if _is_of_several_lines(self.candidate) else 0.0
-        return self.candidate.cost + costs.STEP + lines
+        names = costs.OF_THIS_FILE if _is_of_this_file(self.candidate) else 0.0
+        return self.candidate.cost + costs.STEP + lines + names
 
 
 def _is_of_several_lines(candidate: Candidate) -> bool:
     return "\n" in old_text(candidate.rule)
+
+
+def _is_of_this_file(candidate: Candidate) -> bool:
+    """Whether a rule keeps a variable of its file by name, or spells out what a variable of its own is."""
+    tree, old, new = candidate.anchor.tree, old_text(candidate.rule), new_text(candidate.rule)
+    kept = standalone_names(old) & standalone_names(new)
+    holes = candidate.lifted.holes if candidate.lifted is not None else ()
+    return any(map(tree.has_local, kept)) or any(
+        tree.text[hole.start : hole.end] in words_of(old) for hole in holes
+    )
 
 
 def covering_rules(texts: Sequence[ChangedFile], language: Language, budget_s: float) -> list[GradedRule]:
@@ -245,7 +256,10 @@ def _greedy(choices: Sequence[_Choice], views: Sequence[_FileView]) -> list[_Cho
         useful = [one for one in choices if one.parts & left]
         if not useful:
             break
-        best = min(useful, key=lambda one: (one.price / len(one.parts & left), one.candidate.key))
+        best = min(
+            useful,
+            key=lambda one: (one.price / len(one.parts & left), -one.candidate.bits, one.candidate.key),
+        )
         chosen.append(best)
         left -= best.parts
     for one in sorted(chosen, key=lambda one: -one.price):

@@ -17,6 +17,7 @@ from rulewright import engine, grammars
 from rulewright.actions.action import Action
 from rulewright.difftext import common_ends
 from rulewright.languages import Language
+from rulewright.mining import costs
 from rulewright.mining.judge import assumptions
 from rulewright.mining.judge.confidence import CLAIM_BITS, is_reckless
 from rulewright.mining.judge.soundness import effect
@@ -24,11 +25,12 @@ from rulewright.mining.learn.grading import local_names
 from rulewright.mining.learn.mine import EVALUATIONS_PER_SECOND, why_refused
 from rulewright.mining.learn.pool import CandidatePool, SoundCandidate, rank
 from rulewright.mining.learn.search import MAX_RULES, Budget, fill, imported_names, with_assumptions
+from rulewright.mining.propose import proposals
 from rulewright.mining.propose.candidate import Candidate
 from rulewright.mining.propose.smaller_rewrites import smaller_rewrites
 from rulewright.mining.text.align import Edit, variants
 from rulewright.mining.text.lift import MAXIMAL, lift
-from rulewright.mining.text.snippets import selector_rule
+from rulewright.mining.text.snippets import is_wrapped, selector_rule
 from rulewright.mining.text.tree import Node, Tree
 
 Fate = Literal["exact", "partial", "silent", "wrong"]
@@ -37,6 +39,9 @@ _GOOD_FATES: Final[tuple[Fate, ...]] = ("exact", "partial", "silent")
 KEPT_PER_EXAMPLE: Final = 12
 MAX_EXAMPLES: Final = 24
 MAX_PAIRS: Final = 80
+MAX_ALONE: Final = 6
+MAX_AROUND: Final = 4
+"""Changes that have rules of their own, and nodes around each, that are compared with other places."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +230,21 @@ def anti_unify(left: Sequence[CandidatePool], right: Sequence[CandidatePool]) ->
 
 
 def _anchors(pool: CandidatePool) -> list[Node]:
-    """The anchors of the best candidates, a few."""
+    """The anchors of the best candidates, a few, and the smallest nodes around changes of one rule each."""
     nodes: dict[int, Node] = {}
     for found in sorted(pool.sound, key=lambda f: (-len(f.hunks), rank(f))):
         if found.candidate.shape in ("pattern", "lexical", "literal") and found.candidate.anchor.children:
             nodes.setdefault(found.candidate.anchor.index, found.candidate.anchor)
-    return list(nodes.values())[:4]
+    shared = frozenset[int]().union(*(f.hunks for f in pool.sound if _is_shared(f)))
+    alone = [number for number in range(len(pool.edit.hunks)) if number not in shared]
+    around = (proposals.anchors(pool.edit, number)[:MAX_AROUND] for number in alone[:MAX_ALONE])
+    more = {node.index: node for few in around for node in few if node.children}
+    return list({**dict(list(nodes.items())[:4]), **more}.values())
+
+
+def _is_shared(found: SoundCandidate) -> bool:
+    """Whether a small general rule makes several changes of its text."""
+    return len(found.hunks) > 1 and found.candidate.generalizes and found.candidate.is_short
 
 
 def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
@@ -249,7 +263,8 @@ def _pair(edit: Edit, one: Node, other: Edit, two: Node) -> Iterator[Candidate]:
         if matcher is None:
             continue
         rule: dict[str, Any] = {"rule": matcher, "fix": lifted.fix}
-        candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, 0.0, lifted)
+        wrapped = costs.WRAPPED if is_wrapped(matcher) else 0.0
+        candidate = Candidate(rule, "pattern", one, one.kind, mapped.hunks, wrapped, lifted)
         yield candidate
         yield from smaller_rewrites(edit, candidate)
 

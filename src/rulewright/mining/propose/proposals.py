@@ -25,7 +25,7 @@ from rulewright.mining.text.lift import (
     leading_spaces,
     lift,
 )
-from rulewright.mining.text.snippets import parses_as, selector_rule
+from rulewright.mining.text.snippets import is_wrapped, parses_as, selector_rule
 from rulewright.mining.text.tree import Node, Tree
 
 MAX_ANCHORS: Final = 8
@@ -83,7 +83,7 @@ def _all(
     # Anchors, each with the well-formed ranges that it may have become.
     placed = [
         (anchor, mapped)
-        for anchor in _anchors(edit, number)
+        for anchor in anchors(edit, number)
         for mapped in edit.map_range(anchor.start, anchor.end)
         if number in mapped.hunks and _well_formed(edit, anchor, mapped)
     ]
@@ -107,7 +107,7 @@ def _all(
         yield from runs.runs(edit, number, names)
 
 
-def _anchors(edit: Edit, number: int) -> list[Node]:
+def anchors(edit: Edit, number: int) -> list[Node]:
     """The smallest named nodes around a hunk at any of its possible positions."""
     hunk, (low, high) = edit.hunks[number], edit.slides[number]
     found: dict[tuple[int, int, str], Node] = {}
@@ -174,7 +174,7 @@ def _patterns(
             extra = (
                 level_cost
                 + policy.cost
-                + (costs.WRAPPED if "kind" in matcher or isinstance(matcher["pattern"], dict) else 0.0)
+                + (costs.WRAPPED if is_wrapped(matcher) else 0.0)
                 + (costs.COPIED if _copies(edit.pre, lifted) else 0.0)
             )
             yield Candidate(

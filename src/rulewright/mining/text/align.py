@@ -20,6 +20,8 @@ from rulewright.mining import costs
 from rulewright.mining.text.tree import Node, Tree
 
 MIN_DICE: Final = 0.34
+UNLIKE_KINDS: Final = 0.5
+"""What the similarity of two nodes counts if they are of unlike kinds."""
 MAX_BLOCK: Final = 40
 """Larger unequal blocks of children are aligned by order, not by similarity."""
 _NAME: Final = re.compile(r"[A-Za-z_$]\w*")
@@ -192,7 +194,18 @@ class Edit:
         """Whether a rule may change a range of `pre` that the edit did not change."""
         if self.strict or self.touches(start, end):
             return False
-        return not any(low < end and start < high for low, high in self.shown)
+        seen = (*self.shown, *self._changed_lines)
+        return not any(low < end and start < high for low, high in seen)
+
+    @cached_property
+    def _changed_lines(self) -> tuple[tuple[int, int], ...]:
+        """The lines of `pre` in which a hunk changes something: what it leaves there, the user has seen."""
+        text = self.pre.text
+        return tuple(
+            (text.rfind("\n", 0, hunk.a0) + 1, (text.find("\n", hunk.a1) + 1 or len(text) + 1) - 1)
+            for hunk in self.hunks
+            if hunk.a1 > hunk.a0 or "\n" not in self.post.text[hunk.b0 : hunk.b1]
+        )
 
     def position_after(self, position: int) -> int:
         """The position in `post` of a position of `pre` between hunks, after a hunk that ends there."""
@@ -284,9 +297,7 @@ def _pair(pre: Tree, post: Tree, a: Node, b: Node) -> Iterator[Segment]:
     if a.size == b.size and pre.text_of(a) == post.text_of(b):
         yield Segment(a.start, b.start, a.size)
         return
-    if a.kind != b.kind:
-        return
-    if not a.children or not b.children:
+    if a.kind != b.kind or not a.children or not b.children:
         # One became the other: what follows is a change of its own.
         yield Segment(a.end, b.end, 0)
         return
@@ -333,6 +344,9 @@ def _similar_pairs(pre: Tree, post: Tree, a: Sequence[Node], b: Sequence[Node]) 
                 only = counts_a.count(left.kind) == 1 == counts_b.count(right.kind)
                 dice = _dice(pre, post, left, right)
                 like[i][j] = dice if dice >= MIN_DICE else (0.05 if only and left.named else 0.0)
+            elif left.named and right.named and len(a) == len(b) > 1:
+                dice = _dice(pre, post, left, right)
+                like[i][j] = dice * UNLIKE_KINDS if dice >= MIN_DICE else 0.0
             best[i + 1][j + 1] = max(best[i][j + 1], best[i + 1][j], best[i][j] + like[i][j])
     pairs: list[tuple[int, int]] = []
     i, j = len(a), len(b)

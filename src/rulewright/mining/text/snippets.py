@@ -7,7 +7,7 @@ kind of node. A snippet with a `selector` says which kind is meant. Nothing is m
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -173,6 +173,11 @@ def selector_rule(
         if _first_of_kind(wrapper, code, kind, language):
             return {"pattern": {"context": wrapper.format(pattern), "selector": kind}}
     return None
+
+
+def is_wrapped(matcher: Mapping[str, Any]) -> bool:
+    """Whether a matcher needs a snippet around its pattern, or a kind beside it."""
+    return "kind" in matcher or isinstance(matcher["pattern"], dict)
 
 
 def parses_as(text: str, kind: str, language: Language) -> bool:
