@@ -50,6 +50,15 @@ _HUBS = (
     "    void G() {\n        Put(Settings.HubName, 3);\n    }\n}\n"
 )
 
+_CASES = (
+    "from unittest import TestCase\n\n\nclass A({}):\n    def test(self):\n        self.{}\n        self.{}\n"
+)
+_PARTS = (
+    "import {{ Part }} from 'parts';\n\n"
+    "class A extends {} {{\n  f() {{\n    this.{};\n    this.{};\n  }}\n}}\n"
+)
+_OWN_CHECK = "\n    def check(self): pass\n"
+
 FAR = "b = 2\n" * 9
 """Lines between a change and what its diff does not show."""
 
@@ -63,6 +72,26 @@ _MODES = (
 _NEW_MODES = _MODES.replace("find_rows", "load_rows").replace("OldMode", "Mode")
 
 POSSIBLE = {
+    "a member of another base": Case(
+        ".py", _CASES.format("TestCase", "assertEquals(f(1), 2)", "assertEquals(g(), 'x')"),
+        _CASES.format("TestCase", "assertEqual(f(1), 2)", "assertEqual(g(), 'x')"),
+        _CASES.format("Other", "assertEquals(a, b)", "stop()"), "",
+    ),
+    "a member of a base of another module": Case(
+        ".py", _CASES.format("TestCase", "assertEquals(f(1), 2)", "assertEquals(g(), 'x')"),
+        _CASES.format("TestCase", "assertEqual(f(1), 2)", "assertEqual(g(), 'x')"),
+        _CASES.format("TestCase", "assertEquals(a, b)", "stop()").replace("unittest", "ours.tests"), "",
+    ),
+    "a member that the class has itself": Case(
+        ".py", _CASES.format("TestCase", "check(f(1), 2)", "check(g(), 'x')") + _OWN_CHECK,
+        _CASES.format("TestCase", "verify(f(1), 2)", "verify(g(), 'x')") + _OWN_CHECK,
+        _CASES.format("TestCase", "check(a, b)", "stop()"), "`self` is of another class elsewhere",
+    ),
+    "a member of a base that the file has itself": Case(
+        ".py", _CASES.format("Local", "check(f(1), 2)", "check(g(), 'x')"),
+        _CASES.format("Local", "verify(f(1), 2)", "verify(g(), 'x')"),
+        _CASES.format("Local", "check(a, b)", "stop()"), "`self` is of another class elsewhere",
+    ),
     "a call where what always changes with it is not": Case(
         ".py", _MODES, _NEW_MODES, "x = db.find_rows(3)\n", "it is always a part of a larger change",
     ),
@@ -565,6 +594,18 @@ SURE = {
         'func g() error {\n\tfmt.Println(3)\n\treturn fmt.Errorf("no")\n}\n',
         'package p\n\nimport (\n\t"fmt"\n\t"os"\n\tlog "a/talk"\n)\n\n'
         'func g() error {\n\tlog.OUT.Println(3)\n\treturn fmt.Errorf("no")\n}\n',
+    ),
+    "a member of a base that the file imports": Case(
+        ".py", _CASES.format("TestCase", "assertEquals(f(1), 2)", "assertEquals(g(), 'x')"),
+        _CASES.format("TestCase", "assertEqual(f(1), 2)", "assertEqual(g(), 'x')"),
+        _CASES.format("TestCase", "assertEquals(a, b, 'c')", "made.assertEquals(1)"),
+        _CASES.format("TestCase", "assertEqual(a, b, 'c')", "made.assertEquals(1)"),
+    ),
+    "a member of a base with arguments": Case(
+        ".ts", _PARTS.format("Part<Props>", "render(1)", "render(a.b)"),
+        _PARTS.format("Part<Props>", "draw(1)", "draw(a.b)"),
+        _PARTS.format("Part", "render(2)", "other.render(3)"),
+        _PARTS.format("Part", "draw(2)", "other.render(3)"),
     ),
 }  # fmt: skip
 

@@ -48,7 +48,7 @@ def tier_of(
         action: the rule with its guards.
         changes: the change.
         reason: why it looks right.
-        of_members: whether it is held to the members that the change shows.
+        of_members: whether it is held to the members that the change shows, or to the base of own members.
     """
     why = why_context_dependent(plain, action, changes, of_members) or why_vague(plain, action, changes)
     return ("literal", why) if why else ("train", reason)
@@ -93,7 +93,7 @@ def why_context_dependent(plain: Action, action: Action, changes: Sequence[Chang
         return why
     if names is not None and not of_members and len(known := members_changed(names[0], changes)) == 1:
         return f"of `{names[0]}` the change shows `{known.pop()}` only"
-    if owner := callees.own_member(plain):
+    if (owner := callees.own_member(plain)) and not of_members:
         return f"`{owner}` is of another class elsewhere"
     if own := _own_method(action, changes):
         return f"`{own}` is a method of another class elsewhere"

@@ -21,7 +21,7 @@ from rulewright.mining.by_hand.diffs import Change
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRule
 from rulewright.mining.learn import cover
 from rulewright.mining.learn.grading import TIERS
-from rulewright.mining.rules import callees, guards, imports
+from rulewright.mining.rules import bases, callees, guards, imports
 from rulewright.mining.rules.import_rules import rules_for_imports
 from rulewright.mining.rules.import_statements import Binding, Import
 from rulewright.mining.rules.reading import new_text, old_text
@@ -63,7 +63,7 @@ class _Forms(NamedTuple):
     guarded: Rule
     """With guards for the imports that it needs, or takes away."""
     narrow: Rule
-    """Of a renamed module or class, only for the members that the change shows."""
+    """Of a renamed module or class, only for the members that the change shows; of own members, by base."""
 
     @property
     def is_of_members(self) -> bool:
@@ -130,7 +130,7 @@ def _forms(
         if missing([*elsewhere, *of_imports]) < n:
             guarded = elsewhere
     narrow = [
-        _for_members(before, rule, plain, changes, names, language)
+        _of_its_base(before, _for_members(before, rule, plain, changes, names, language), changes, language)
         for before, rule in zip(plain, guarded, strict=True)
     ]
     # A wide rule may rename the import as well, which for a narrow one the rules for imports do.
@@ -266,6 +266,14 @@ def _for_members(
         return guards.with_guards(rule, {"inside": member})
     others = guards.file_uses(frozenset({old}), language, {**member, "stopBy": "neighbor"})
     return guards.with_guards(rule, {"inside": member}, {"not": others})
+
+
+def _of_its_base(plain: Rule, rule: Rule, changes: Sequence[Change], language: Language) -> Rule:
+    """A rule about own members, held to classes of the imported base that has them, if there is one."""
+    if not callees.own_member(_action([plain], language)):
+        return rule
+    texts = [change.pre for change in changes]
+    return guards.with_guards(rule, *bases.guards_for(plain, texts, language))
 
 
 def _as_their_uses(rules: Sequence[LearnedRule], n_found: int, language: Language) -> list[LearnedRule]:
