@@ -88,8 +88,8 @@ TOP_LEVEL_ONLY: Final[dict[Language, frozenset[str]]] = {
 """Statements that may stand nowhere but at the top level, where the grammar takes them anywhere."""
 """A whole file, or what could not be parsed: never what a rule is about."""
 LIST: Final = re.compile(
-    r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$|array"
-    r"|^object|dictionary|^set$|^hash$|block$|_body$|_list$|initializer|named_imports|^body_statement|^statements$"
+    r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$"
+    r"|array(?!_type|_access)|^object|dictionary|^set$|^hash$|block$|_body$|_list$|initializer|named_imports|^body_statement|^statements$"
     r"|expression_list|element_value|literal_value|^collection_expression$"
 )
 """Holds items in a row, of which some may be one `$$$X`."""
@@ -145,26 +145,30 @@ LOOSE: Final = (
     (
         "named_expression", "assignment_expression", "augmented_assignment_expression",
         "compound_assignment_expr", "operator_assignment", "lambda", "lambda_expression", "arrow_function",
-        "closure_expression", "method_reference",
+        "closure_expression", "method_reference", "function_type", "constructor_type",
     ),
-    ("conditional_expression", "ternary_expression", "conditional", "range_expression", "elvis_expression"),
+    (
+        "conditional_expression", "ternary_expression", "conditional", "range_expression", "elvis_expression",
+        "conditional_type",
+    ),
     ("boolean_operator", "disjunction_expression", "conjunction_expression"),
     ("not_operator",),
     ("comparison_operator", "comparison_expression", "equality_expression", "check_expression"),
     (
         "binary_operator", "binary_expression", "binary", "instanceof_expression", "as_expression",
-        "satisfies_expression", "infix_expression", "additive_expression",
+        "satisfies_expression", "infix_expression", "additive_expression", "union_type", "bounded_type",
     ),
-    ("multiplicative_expression", "type_cast_expression"),
+    ("multiplicative_expression", "type_cast_expression", "intersection_type"),
     (
         "unary_operator", "unary_expression", "unary", "unary_op_expression", "prefix_expression",
-        "prefix_unary_expression", "cast_expression", "pointer_expression", "reference_expression",
-        "update_expression",
+        "prefix_unary_expression", "cast_expression", "type_assertion", "pointer_expression",
+        "reference_expression", "update_expression", "reference_type", "readonly_type", "index_type_query",
+        "infer_type",
     ),
     ("await", "await_expression"),
 )  # fmt: skip
-"""Expressions by how tightly they hold together, the loosest first: what needs parentheses where a tighter
-one is wanted. Kinds of several languages; within a language they do not cross."""
+"""Expressions and types by how tightly they hold together, the loosest first: what needs parentheses where
+a tighter one is wanted. Kinds of several languages; within a language they do not cross."""
 LEVELS_OF_OPERATIONS: Final = (1, 2, 4, 5, 6)
 """The levels of `LOOSE` whose operators stand between their operands."""
 OPERATIONS: Final = frozenset(
@@ -190,6 +194,8 @@ SPREADS: Final = (
     "splat_argument", "hash_splat_argument", "block_argument", "variadic_unpacking",
 )  # fmt: skip
 """Arguments that are no expressions: they stand among arguments only, some of them only after all others."""
+TYPE_SPREADS: Final = ("wildcard", "type_projection_modifiers", "string")
+"""What stands among the arguments of a type and is no type; a string there is the name of one."""
 _LAST_PARAMETERS: Final = ("dictionary_splat_pattern", "spread_parameter", "variadic_parameter_declaration")
 LAST_ITEMS: Final = {
     True: ((*SPREADS, "pair"), ()),
@@ -226,8 +232,37 @@ INDEXED: Final = frozenset(
     }
 )  # fmt: skip
 """`a[b]`."""
+TYPE: Final = re.compile(r"_type$|_type_query$")
+SUFFIXED_TYPES: Final = frozenset({"array_type", "lookup_type", "nullable_type", "optional_type"})
+"""`A[]`, `A[B]` and `A?`, as far as their first child is a type."""
+TYPE_WRAPPERS: Final = frozenset({"type", "type_projection"})
+"""Holds a type, or a type with what else may stand among the arguments of a type."""
 OPTIONS: Final = frozenset({"array_element_initializer", "keyed_element", "pair", "pair_pattern"})
 """A key with its value, one of several: what holds them says what the key means."""
+KEYED: Final = frozenset(
+    {
+        "keyword_argument", "argument", "value_argument", "element_value_pair", "pair", "keyed_element",
+        "literal_element", "field_initializer", "jsx_attribute",
+    }
+)  # fmt: skip
+"""A value with the name of what it is for, or what holds the name."""
+KEYED_LISTS: Final = frozenset(
+    {
+        "argument_list", "arguments", "value_arguments", "call_suffix", "annotation_argument_list", "object",
+        "literal_value", "field_initializer_list",
+    }
+)  # fmt: skip
+"""Holds such values, between them and what has them."""
+MADE: Final = frozenset(
+    {
+        "new_expression",
+        "object_creation_expression",
+        "composite_literal",
+        "struct_expression",
+        "annotation",
+    }
+)
+"""Beside calls, what has a type and values with names."""
 MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
 APART: Final = (
     "import_statement", "import_from_statement", "import_declaration", "attribute", "string", "decorator",

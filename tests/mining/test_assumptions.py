@@ -82,7 +82,7 @@ H = {"kind": "call", "inside": {"kind": "argument_list", "inside": {"pattern": "
         ("x = old(a)\n", "x = a.b\n", {}, {"A": no_looser(9)}),
         ("x = old(a)\n", "x = a[1]\n", {}, {"A": no_looser(9)}),
         ("x = old(a)\n", "x = a()\n", {}, {"A": no_looser(9)}),
-        ("x = old(a)\n", "x = new[a]\n", {}, {}),
+        ("x = old(a)\n", "x = new[a]\n", {}, {"A": no_looser(0)}),
         ("x = old(a)\n", "x = await a\n", not_in("attribute, call"), {"A": no_looser(9)}),
         ("x = old(a)\n", "x = -a\n", not_in("attribute, call"), {"A": no_looser(8)}),
         ("x = old(a, b)\n", "x = a * b\n", both(not_in(TIGHT)["not"], AS_A_PRODUCT),
@@ -105,8 +105,8 @@ H = {"kind": "call", "inside": {"kind": "argument_list", "inside": {"pattern": "
         # One item becomes two where there are items.
         ("f(old(a))\n", "f(a, b)\n", {"inside": {"kind": "argument_list"}}, {"A": no_looser(0)}),
         ("f(old(a))\n", "f(b, a)\n", {"inside": {"kind": "argument_list"}}, {}),
-        ("x = [old(a)]\n", "x = [a, b]\n", {"inside": {"kind": "list"}}, {}),
-        ("x = old(a)\n", "x = a, b\n", {}, {}),
+        ("x = [old(a)]\n", "x = [a, b]\n", {"inside": {"kind": "list"}}, {"A": no_looser(0)}),
+        ("x = old(a)\n", "x = a, b\n", {}, {"A": no_looser(0)}),
         # What is put around it is not there yet.
         ("x = f(a)\n", "x = g(f(a))\n", not_in("argument_list", inside={"pattern": "g($_)"}), {}),
         ("x = f(a)\n", "x = g(h(f(a)))\n", not_in("argument_list", inside=H), {}),
@@ -156,6 +156,42 @@ def test_where_the_new_code_would_mean_something_else(
     action = mine(pre, post, language).action
     assert action is not None and engine.apply(action, pre).post == post
     assert (engine.apply(action, code).post or code) == (wanted or code)
+
+
+@pytest.mark.parametrize(
+    ("language", "pre", "post", "right", "wrong"),
+    [
+        # What holds less tightly than its new place would need parentheses there.
+        ("typescript", "let x: Array<Foo>;\nlet y: Array<Bar>;\n", "let x: Foo[];\nlet y: Bar[];\n",
+         ["let x: Array<A.B>;\n", "let x: Array<A<B>>;\n", "let x: Array<(A | B)>;\n",
+          "let x: Array<A[]>;\n"],
+         ["let x: Array<A | B>;\n", "let x: Array<A & B>;\n", "let x: Array<() => A>;\n",
+          "let x: Array<new () => A>;\n", "let x: Array<keyof A>;\n", "let x: Array<readonly A[]>;\n",
+          "let x: Array<A extends B ? C : D>;\n", "type X<T> = T extends Array<infer U> ? U : T;\n"]),
+        ("typescript", "let x: Maybe<Foo>;\nlet y: Maybe<Bar>;\n", "let x: Foo | null;\nlet y: Bar | null;\n",
+         ["let x: Maybe<A | B>;\n", "let x: Maybe<A & B>;\n", "let x: A | Maybe<B>;\n", "f<Maybe<A>>();\n"],
+         ["let x: Maybe<A>[];\n", "let x: Maybe<() => A>;\n", "let x: A & Maybe<B>;\n",
+          "let x: Maybe<A>['a'];\n"]),
+        ("kotlin", "val x: Maybe<Foo> = a\nval y: Maybe<Bar> = b\n", "val x: Foo? = a\nval y: Bar? = b\n",
+         ["val x: Maybe<List<A>> = a\n"], ["val x: Maybe<(A) -> B> = a\n", "val x: Maybe<out A> = a\n"]),
+        ("java", "class A { Maybe<Foo> a; Maybe<Bar> b; }\n", "class A { Foo a; Bar b; }\n",
+         ["class A { Maybe<List<? super B>> a; }\n"], ["class A { Maybe<? extends B> a; }\n"]),
+        # The name of a type in quotes joins no other.
+        ("python", "x: Optional[int]\ny: Optional[str]\n", "x: int | None\ny: str | None\n",
+         ["x: Optional[a.B]\n", "x: Optional[dict[str, 'A']]\n"], ["x: Optional['A']\n"]),
+        ("python", "x: List[int]\ny: List[str]\n", "x: list[int]\ny: list[str]\n", ["x: List['A']\n"], []),
+        # An argument that stands among arguments only.
+        ("python", "x = old(a)\n", "x = a\n", ["x = old(b.c)\n"], ["x = old(k=b)\n", "x = old(*b)\n"]),
+        ("javascript", "x = old(a);\n", "x = a;\n", ["x = old(b => c);\n"], ["x = old(...b);\n"]),
+    ],
+)  # fmt: skip
+def test_what_would_need_parentheses_or_arguments_around_it_stays(
+    language: Language, pre: str, post: str, right: list[str], wrong: list[str]
+) -> None:
+    action = mine(pre, post, language).action
+    assert action is not None and engine.apply(action, pre).post == post
+    assert [code for code in right if engine.judge(action, code).verdict != "ok"] == []
+    assert [code for code in wrong if engine.judge(action, code).verdict != "no_match"] == []
 
 
 def test_two_demands_that_exclude_are_one() -> None:

@@ -137,6 +137,54 @@ def test_what_is_said_before_a_name_is_asked_for() -> None:
     assert said is not None and said["has"] == {"field": "object", "regex": "^a$"}
 
 
+KEYS: list[tuple[Language, str, str, str]] = [
+    ("python", "run(1, old=2)\n", "run(old=x)\n", "a.run(old=1)\nstop(old=1)\nold = 1\n"),
+    ("python", "a.run(old=1)\n", "b.c.run(old=x)\n", "run(old=1)\na.rerun(old=1)\na.run(stop(old=1))\n"),
+    ("ruby", "run(old: 1)\n", "run old: x\n", "a.run(old: 1)\nstop(old: 1)\n"),
+    ("php", "<?php\nnew A(old: 1);\n", "<?php\nnew A(old: $x);\n", "<?php\nnew B(old: 1);\nf(old: 1);\n"),
+    ("csharp", "class A { int x = Run(old: 1); }\n", "class B { int y = Run(old: z); }\n",
+     "class B { int y = Stop(old: 1); }\n"),
+    ("kotlin", "val x = run(old = 1)\n", "val y = run(old = z)\n", "val y = stop(old = 1)\n"),
+    ("javascript", "run({old: 1});\n", "run({old: x}, y);\n",
+     "stop({old: 1});\nx = {old: 1};\nrun({a: {old: 1}});\n"),
+    ("tsx", "x = <Box old='a'/>;\n", "y = <Box old>z</Box>;\n",
+     "y = <Bag old={1}/>;\nz = <Box a={<b old/>}/>;\n"),
+    ("go", "package p\n\nvar x = kit.Box{old: 1}\n", "package p\n\nvar y = any.Box{old: z}\n",
+     "package p\n\nvar y = kit.Bag{old: 1}\nvar z = map[string]Box{old: 1}\n"),
+    ("rust", "fn f() { Box { old: 1 } }\n", "fn g() { Box { old: x, a } }\n", "fn g() { Bag { old: 1 } }\n"),
+    ("java", "@Box(old = 1)\nclass A {}\n", "@Box(old = 2, a = 1)\nclass B {}\n",
+     "@Bag(old = 1)\nclass B {}\n"),
+]  # fmt: skip
+"""Code in which a name of an argument, attribute or field changes, other code in which it does, or not."""
+
+
+@pytest.mark.parametrize(("language", "code", "right", "wrong"), KEYS)
+def test_the_name_of_a_value_is_one_of_what_has_it(
+    language: Language, code: str, right: str, wrong: str
+) -> None:
+    nodes = [n for n in SgRoot(code, language).root().find_all({"rule": {"regex": "^old$"}}) if n.is_leaf()]
+    made = callees.as_call_rules(action({"regex": "^old$"}, "fresh", language), code, nodes)
+    assert made is not None and engine.apply(made, code).post == code.replace("old", "fresh")
+    assert engine.apply(made, right).post == right.replace("old", "fresh")
+    assert engine.judge(made, wrong).verdict == "no_match"
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("python", "class A(old=1): pass\n"),
+        ("python", "f()(old=1)\n"),
+        ("python", "x = {old: 1}\n"),
+        ("javascript", "x = {old: 1};\n"),
+        ("javascript", "f([{old: 1}]);\n"),
+        ("go", "package p\n\nvar x = []Box{{old: 1}}\n"),
+    ],
+)
+def test_the_name_of_a_value_of_nothing_by_name_is_any_name(language: Language, code: str) -> None:
+    nodes = [n for n in SgRoot(code, language).root().find_all({"rule": {"regex": "^old$"}}) if n.is_leaf()]
+    assert callees.as_call_rules(action({"regex": "^old$"}, "fresh", language), code, nodes) is None
+
+
 @pytest.mark.parametrize(
     ("language", "code", "name", "n_rules"),
     [

@@ -155,6 +155,14 @@ CHANGES = [
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction f(): Z\n{\n    return Fresh::of(1);\n}\n",
      "<?php\n\nuse A\\Old;\nuse A\\Z;\n\nfunction g(Z $q): Z\n{\n    return Old::make($q);\n}\n",
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction g(Z $q): Z\n{\n    return Fresh::of($q);\n}\n"),
+    # Two imports become one.
+    ("A.java", "import a.Old;\nimport a.Two;\n\nclass A {\n    int x = Old.of(Two.get(1));\n}\n",
+     "import b.Fresh;\n\nclass A {\n    int x = Fresh.make(1);\n}\n",
+     "import a.Old;\nimport a.Two;\n\nclass B {\n    int y = Old.of(Two.get(z));\n}\n",
+     "import b.Fresh;\n\nclass B {\n    int y = Fresh.make(z);\n}\n"),
+    # What is noted behind an import would stand behind another one.
+    ("a.py", "import old\nimport z\n\nz.g(old.make(1))\n", "import z\n\nz.g(made(1))\n",
+     "import z\nimport old  # late\n\nz.h(old.make(7))\n", "import z\nimport old  # late\n\nz.h(made(7))\n"),
     # The path of what goes is more than a word.
     ("a.js", "import odd from 'is-odd';\nimport q from './lib/q';\n\nq(odd(3));\n",
      "import q from './lib/q';\n\nq(3 % 2 === 1);\n",

@@ -80,7 +80,7 @@ class _FileDoubts:
         places: the doubt about each place by itself.
         whole: why no place of the file is sure: after the change a name would be missing, or misused.
         sure_words: words that sure places outside of imports remove or add.
-        unsure_words: words that places which are not sure remove, with the doubt.
+        unsure_words: words that places which are not sure remove, or no other adds, with the doubt.
     """
 
     path: Path
@@ -116,14 +116,16 @@ class _FileDoubts:
         doubts |= learned.doubted_imports(doubts, lines, language)
         uses = [(place, why) for place, why in doubts.items() if not place.in_import]
         words = frozenset(word for place, why in uses if not why for word in place.gone + place.come)
-        unsure = {word: why for place, why in uses if why for word in place.gone}
+        unsure = {word: why for place, why in uses if why for word in place.come if word not in words}
+        unsure |= {word: why for place, why in uses if why for word in place.gone}
         return cls(one.path, learned, doubts, whole, words, unsure)
 
     def doubt(self, place: Place) -> str:
         """The doubt about a place; an import is as sure as its uses in the file, and no surer."""
         uses = self.unsure_words if place.in_import else {}
         own = "" if self._follows_sure_uses(place) else self._own_doubt(place)
-        return own or self.whole or next((uses[word] for word in place.gone if word in uses), "")
+        words = (*place.gone, *place.come)
+        return own or self.whole or next((uses[word] for word in words if word in uses), "")
 
     def _own_doubt(self, place: Place) -> str:
         # If another place stays unchanged, a rule may match a place that was not there before.

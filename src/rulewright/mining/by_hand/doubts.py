@@ -176,7 +176,7 @@ def _own_method(action: Action, changes: Sequence[Change]) -> str:
 
 
 _BARE_CALL: Final = re.compile(
-    r"(?<![\w.$])(?<!new )(?!(?:if|for|while|switch|catch|return|this|super)\b)(\w+)\s*\("
+    r"(?<![\w.$@])(?<!new )(?!(?:if|for|while|switch|catch|return|this|super)\b)(\w+)\s*\("
 )
 
 

@@ -124,13 +124,13 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
 
 
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
-    """Exclude loosely binding expressions for variables that move to where these would need parentheses.
+    """Exclude what binds loosely for variables that move to where it would need parentheses.
 
     If the body of a lambda moves out of it, exclude blocks and what stands in parentheses, as objects do.
     """
     lifted = candidate.lifted
     mapped = _mapped(edit, candidate)
-    if lifted is None or mapped is None or "type" in candidate.kind:
+    if lifted is None or mapped is None:
         return
     made = [(ref, edit.post.at(start, end)) for start, end, ref in hole_places(edit, mapped, lifted.holes)]
     there = set(names_of(edit.pre.language).kinds)
@@ -139,23 +139,29 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
         new_nodes = [nodes[0] for ref, nodes in made if ref == f"${name}" and nodes]
         tight = max(map(_tightness, new_nodes), default=0)
         was, seen = max(map(_tightness, old_nodes)), {part.kind for part in hole_parts(good, candidate, name)}
+        types = any(_is_type(node.parent.kind) for node in new_nodes if node.parent is not None)
         apart: list[str] = []
         if any(map(_is_body, old_nodes)) and not any(map(_is_body, new_nodes)):
             apart += grammars.BLOCKS if tight else (_PARENTHESES, *grammars.BLOCKS)
         if tight > was and not any(_is_declared(node) for node in old_nodes):
-            apart += [kind for level in grammars.LOOSE[:tight] for kind in level]
-        if any(map(_is_argument, old_nodes)) and (apart or _moves_forward(old_nodes, new_nodes)):
-            apart += grammars.SPREADS
+            apart += [kind for level in grammars.LOOSE[:tight] for kind in level if _is_type(kind) == types]
+        if all(map(_is_argument, old_nodes)) and (apart or _leaves_arguments(old_nodes, new_nodes)):
+            of_type = any("type" in node.parent.kind for node in old_nodes if node.parent is not None)
+            apart += grammars.TYPE_SPREADS if of_type else grammars.SPREADS
         if apart := [kind for kind in apart if kind in there - seen]:
-            yield Option(f"constraints.{name}", {"not": {"kind": ", ".join(apart)}}, 0.0, _always)
+            loose: dict[str, Any] = {"kind": ", ".join(apart)}
+            loose = {"has": loose} if seen & grammars.TYPE_WRAPPERS else loose
+            yield Option(f"constraints.{name}", {"not": loose}, 0.0, _always)
 
 
 def _is_argument(node: Node) -> bool:
     return node.parent is not None and grammars.ARGUMENTS.search(node.parent.kind) is not None
 
 
-def _moves_forward(old_nodes: list[Node], new_nodes: list[Node]) -> bool:
-    """Whether an argument gets arguments after it that it was not before."""
+def _leaves_arguments(old_nodes: list[Node], new_nodes: list[Node]) -> bool:
+    """Whether an argument stands among arguments no more, or gets others after it that it was not before."""
+    if not all(_is_argument(node) or _is_declared(node) for node in new_nodes):
+        return True
     before, after = (
         {one.sg.text() for node in nodes if _is_argument(node) for one in node.siblings_after() if one.named}
         for nodes in (old_nodes, new_nodes)
@@ -172,7 +178,8 @@ def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) ->
     if made is None:
         return
     was, now = _looseness(candidate.kind), _looseness(made.kind)
-    is_operand = was < len(grammars.LOOSE) or _is_link(candidate.kind)
+    types = _is_type(made.kind)
+    is_operand = was < len(grammars.LOOSE) or _is_link(candidate.kind) or types
     are_operations = {made.kind, candidate.kind} <= grammars.OPERATIONS
     is_looser = now < was or (are_operations and _least(made) < _least(candidate.anchor))
     if not is_operand or not is_looser:
@@ -181,12 +188,17 @@ def _safe_unparenthesized(edit: Edit, candidate: Candidate, good: list[Node]) ->
     # A prefix operator needs no parentheses after another one.
     tighter -= grammars.PREFIXES if now >= _looseness("unary_expression") else frozenset()
     there = names_of(edit.pre.language).kinds
-    owners = [kind for kind in there if kind in grammars.OWNERS or grammars.CALL.search(kind)]
+    owners = [
+        kind
+        for kind in there
+        if kind in grammars.OWNERS | grammars.SUFFIXED_TYPES or grammars.CALL.search(kind)
+    ]
     seen = {node.parent.kind for node in good if node.parent is not None}
     kinds = {kind for kind in there if kind in tighter} | {*(owners if was == len(grammars.LOOSE) else ())}
+    kinds = {kind for kind in kinds if _is_type(kind) == types}
     if kinds - seen:
         yield Option("not", {"inside": {"kind": ", ".join(sorted(kinds - seen))}}, 0.0, _always)
-    if now in grammars.LEVELS_OF_OPERATIONS:
+    if now in grammars.LEVELS_OF_OPERATIONS and not types:
         yield from _safe_among_operators(made, now, there)
 
 
@@ -195,7 +207,7 @@ def _safe_among_operators(made: Node, level: int, there: Container[str]) -> Iter
     looser = {one for one, (_, most) in grammars.OPERATORS.items() if most < _least(made)}
     looser |= grammars.ASSOCIATIVE & {_operator(made)}
     tighter = grammars.OPERATORS.keys() - looser
-    for kind in (kind for kind in grammars.LOOSE[level] if kind in there):
+    for kind in (kind for kind in grammars.LOOSE[level] if kind in there and not _is_type(kind)):
         several = kind in grammars.OPERATIONS
         around: dict[str, Any] = {"kind": kind}
         if several and len(looser) < len(tighter):
@@ -301,6 +313,10 @@ def _is_link(kind: str) -> bool:
     return kind in grammars.OWNERS | grammars.INDEXED or grammars.CALL.search(kind) is not None
 
 
+def _is_type(kind: str) -> bool:
+    return grammars.TYPE.search(kind) is not None
+
+
 def _looseness(kind: str) -> int:
     """The level of a kind in `grammars.LOOSE`; the number of levels for what never needs parentheses."""
     return next((n for n, level in enumerate(grammars.LOOSE) if kind in level), len(grammars.LOOSE))
@@ -355,11 +371,13 @@ def _tightness(node: Node) -> int:
     parent = node.parent
     if parent is None:
         return 0
-    of_something = parent.kind in grammars.MEMBERS | grammars.INDEXED or grammars.CALL.search(parent.kind)
+    links = grammars.MEMBERS | grammars.INDEXED | grammars.SUFFIXED_TYPES
+    of_something = parent.kind in links or grammars.CALL.search(parent.kind)
     if of_something and node.slot == 0:
         return len(grammars.LOOSE)
     level = next((n for n, level in enumerate(grammars.LOOSE) if parent.kind in level), 0)
-    return level + 1 if level else 0
+    # A type of several takes more of them.
+    return level + (not _is_type(parent.kind)) if level else 0
 
 
 def _not_wrapped_already(edit: Edit, candidate: Candidate) -> Iterator[Option]:

@@ -32,6 +32,7 @@ _CALLED: Final = ("function", "name", "method", "macro")
 _RECEIVER: Final = ("object", "receiver")
 _DOTTED: Final = frozenset({"python", "javascript", "typescript", "tsx", "java"})
 """Languages with dotted members, in which a call is a pattern by itself."""
+_ELEMENTS: Final = ("jsx_opening_element", "jsx_self_closing_element")
 _WITH_OR_WITHOUT: Final = ("method_invocation", "call")
 """Kinds of calls in Java and Ruby; only some have a receiver."""
 
@@ -103,6 +104,7 @@ def as_call_rules(action: Action, code: str, nodes: Sequence[SgNode]) -> Action 
         if called is None and not names[0][:1].isupper():
             # A capitalized name is specific by itself, and its owner may be imported under another name.
             called = _member_relation(name, code, action.language)
+        called = called or _key_relation(name, action.language)
         if called is None:
             return None
         # A capitalized name without a qualifier is a class, except for functions of C and Go.
@@ -209,6 +211,40 @@ def _member_relation(name: SgNode, code: str, language: Language) -> dict[str, A
         return None
     owner = _owner(parent, name, code, language, frozenset())
     return {"kind": parent.kind(), **_by_field(parent, name), "has": owner} if owner else None
+
+
+def _key_relation(name: SgNode, language: Language) -> dict[str, Any] | None:
+    """The relation of the name of an argument, attribute or field to what has it; else `None`.
+
+    That is a call, an element or a value, by the last part of its own name: `run` for `a.b.run(key=1)`.
+    """
+    node, parent = name, name.parent()
+    if parent is None or _start(parent) != _start(name) or parent.kind() not in grammars.KEYED:
+        return None
+    around: list[dict[str, Any]] = []
+    while parent is not None and parent.kind() in grammars.KEYED | grammars.KEYED_LISTS:
+        around.append({"kind": parent.kind(), **_by_field(parent, node)})
+        node, parent = parent, parent.parent()
+    called = _called_name(parent) if parent is not None else None
+    # In `map[string]Box{key: 1}` the key is a value.
+    word = re.search(r"(?<!\])\b\w+$", called.text()) if called is not None else None
+    if parent is None or called is None or word is None:
+        return None
+    sign = "^" if word[0] == called.text() else r"[^\w\]]"
+    has = {**_by_field(parent, called), "regex": f"{sign}{regex_escape(word[0])}$"}
+    kinds = _ELEMENTS if parent.kind() in _ELEMENTS else (parent.kind(),)
+    owner: dict[str, Any] = {"kind": ", ".join(kinds), "has": has}
+    if language == "ruby" and parent.field("receiver") is None:
+        owner["not"] = {"has": {"field": "receiver", "regex": "."}}
+    return reduce(lambda outer, link: {**link, "inside": outer}, reversed(around), owner)
+
+
+def _called_name(owner: SgNode) -> SgNode | None:
+    """What a call calls, or the name of an element or of the type of a value; `None` for other nodes."""
+    if not grammars.CALL.search(owner.kind()) and owner.kind() not in (*_ELEMENTS, *grammars.MADE):
+        return None
+    by_field = next(filter(None, map(owner.field, (*_CALLED, "type", "constructor"))), None)
+    return by_field or next(child for child in owner.children() if child.is_named())
 
 
 def _owner(

@@ -19,7 +19,6 @@ from rulewright.mining.rules.guards import (
     file_binds,
     file_imports,
     file_uses,
-    import_of,
     in_file,
     module_regex,
     with_guards,
@@ -74,26 +73,12 @@ def rules_for_imports(
         made += _moving(one, new, gone[one], come[new], language)
     gone = {one: statement for one, statement in gone.items() if one not in moved}
     come = {one: statement for one, statement in come.items() if one not in moved.values()}
-    if len(gone) == len(come) == 1:
-        made.append(_replacing_only(*next(iter(gone.items())), *next(iter(come.items())), language))
-    for one, statement in gone.items():
-        made += removal_rules(one, statement, language)
+    # First, so that one stands where the other was even in a file that imports nothing else.
     for one, statement in come.items():
         made.append(_adding(one, statement, language))
+    for one, statement in gone.items():
+        made += removal_rules(one, statement, language)
     return made
-
-
-def _replacing_only(old: Binding, was: str, new: Binding, now: str, language: Language) -> Rule:
-    """The rule that replaces the only import of a file, after which no other could be added."""
-    alone, own = _only_statement(old, was, language), frozenset({new.name})
-    others = {**import_of(r"\w+", language), "stopBy": "end"}
-    guards = [
-        {"not": {"any": [{"follows": others}, {"precedes": others}]}},
-        {"not": file_uses(frozenset({old.name}), language, alone)},
-        file_uses(own, language),
-        {"not": file_binds(own, language)},
-    ]
-    return with_guards({"rule": alone, "fix": _statement_for(new, now, language)}, *guards)
 
 
 def _only_statement(one: Binding, statement: str, language: Language) -> dict[str, Any]:
@@ -122,6 +107,9 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
     The gap goes with the import next to it, so that what stands above the first import keeps its distance.
     """
     alone = _only_statement(one, statement, language)
+    # A comment behind it would stand behind the import before it.
+    noted = rf"(?m)^[ \t]*{alone['regex'].strip('^$')}[ \t]*(#|//|/\*)"
+    alone["not"] = {"inside": {"kind": ROOT[language], "regex": noted, "stopBy": "end"}}
     yield {"rule": {**alone, "follows": {"pattern": "$Z", **of_kinds(KINDS[language])}},
            "fix": {"template": "$Z", "expandStart": {"regex": "."}}}  # fmt: skip
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},

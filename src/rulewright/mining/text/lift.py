@@ -185,7 +185,7 @@ class _Lifter:
             run = next((r for r in runs if r[0].slot == child.slot), None)
             if run is not None:
                 skip_to = run[1].slot + 1
-                yield _Span(run[0].start, run[1].end, True, False)
+                yield _Span(run[0].start, run[1].end, self._stays_listed(*run), False)
             elif child.is_comment or not child.size:
                 continue
             elif not self.edit.touches(child.start, child.end):
@@ -239,7 +239,8 @@ class _Lifter:
                 run.pop()
             if run:
                 touched = self.edit.touches(run[0].start, run[-1].end)
-                yield _Span(run[0].start, run[-1].end, True, touched)
+                listed_again = touched or self._stays_listed(run[0], run[-1])
+                yield _Span(run[0].start, run[-1].end, listed_again, touched)
                 run = []
             if child is None:
                 continue
@@ -318,6 +319,14 @@ class _Lifter:
                 runs.append((current[0], current[-1]))
             current = []
         return runs
+
+    def _stays_listed(self, first: Node, last: Node) -> bool:
+        """Whether unchanged items stand in a list in the new text too; others than one fit nowhere else."""
+        if first.index != last.index:
+            return True
+        start = self.edit.position_after(first.start)
+        there = self.edit.post.at(start, start + first.size)
+        return any(node.parent is not None and grammars.LIST.search(node.parent.kind) for node in there)
 
     def _may_vary(self, node: Node) -> bool:
         """Whether a node may be a variable, by its kind, its text and the policy."""
