@@ -191,7 +191,7 @@ ASSOCIATIVE: Final = frozenset({"||", "or", "&&", "and", "&", "|", "+", "*"})
 """Operators that may be joined with themselves in any order."""
 SPREADS: Final = (
     "keyword_argument", "list_splat", "dictionary_splat", "spread_element", "variadic_argument",
-    "splat_argument", "hash_splat_argument", "block_argument", "variadic_unpacking",
+    "splat_argument", "hash_splat_argument", "block_argument", "variadic_unpacking", "spread_expression",
 )  # fmt: skip
 """Arguments that are no expressions: they stand among arguments only, some of them only after all others."""
 TYPE_SPREADS: Final = ("wildcard", "type_projection_modifiers", "string")

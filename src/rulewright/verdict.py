@@ -93,6 +93,8 @@ class Place:
     role: str = ""
     """What the name of a class is used for there (`definition`, `base`, `new`, `type`, `generic`, `value`),
     or whose it is (`of Owner`); of a method that is called and whose name goes, on what (`of cache`)."""
+    arguments: tuple[str, ...] | None = None
+    """Where the name of what is called goes: each argument's name, `*` for a spread one, empty for others."""
 
     @property
     def lines(self) -> range:

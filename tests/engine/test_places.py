@@ -242,3 +242,30 @@ def test_whose_method_is_called(language: Language, role: str, code: str) -> Non
     rule = {"any": named, "regex": "^old"}
     (place,) = places.of(Action(language, ({"rule": rule, "fix": "new"},)), code)
     assert place.role == role
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "arguments"),
+    [
+        ("python", "x = a.old(1, f(2), *b, key=3, **c)  # d\n", ("", "", "*", "key", "*")),
+        ("python", "x = old\n", None),
+        ("python", "x = f(old)\n", None),
+        ("javascript", "a?.old(1, ...b /* c */);\n", ("", "*")),
+        ("ruby", "old(1, key: 2, **c, &d)\n", ("", "key", "*", "*")),
+        ("php", "<?php\n$a->old(1, ...$b, key: 2);\n", ("", "*", "key")),
+        ("csharp", "class A { int x = B.old(1, key: 2); }\n", ("", "key")),
+        ("kotlin", "val x = a.old(1, key = 2, *b)\n", ("", "key", "*")),
+        ("java", "class A { int x = a.old(1, b -> c); }\n", ("", "")),
+        ("go", "package p\n\nfunc f() { a.old(1, b...) }\n", ("", "*")),
+        ("rust", "fn f() { A::old(1, 2) }\n", ("", "")),
+        ("cpp", "int x = a->old(1);\n", ("",)),
+    ],
+)
+def test_the_arguments_of_what_is_called(
+    language: Language, code: str, arguments: tuple[str, ...] | None
+) -> None:
+    kinds = {"identifier", "simple_identifier", "field_identifier", "property_identifier", "name"}
+    kinds &= set(names(language).kinds)
+    rule = {"rule": {"any": [{"kind": kind} for kind in sorted(kinds)], "regex": "^old$"}, "fix": "fresh"}
+    [place] = places.of(Action(language, (rule,)), code)
+    assert place.arguments == arguments

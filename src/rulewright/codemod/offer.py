@@ -12,7 +12,7 @@ from rulewright.actions import render_rules
 from rulewright.actions.rule_file import Document
 from rulewright.codemod.choose import drop_failing_places
 from rulewright.codemod.work import JudgedFile, Work, action_for
-from rulewright.mining.by_hand.doubts import outside_async
+from rulewright.mining.by_hand.doubts import misplaced
 from rulewright.mining.by_hand.learned import PART_OF_LARGER, LearnedRules
 from rulewright.mining.text.tree import Tree
 from rulewright.verdict import Place
@@ -109,8 +109,7 @@ class _FileDoubts:
             return [place for place, why in doubts.items() if not why]
 
         doubts |= learned.against_definitions(sure(), tree)
-        outside = outside_async(sure(), tree)
-        doubts |= dict.fromkeys(outside, "an `await` comes in, and no `async` function is around it")
+        doubts |= misplaced(sure(), tree)
         incomplete = learned.incomplete(sure(), tree)
         doubts |= dict.fromkeys(incomplete, PART_OF_LARGER)
         doubts |= learned.doubted_imports(doubts, lines, language)

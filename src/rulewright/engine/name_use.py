@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ast_grep_py import SgNode
@@ -128,6 +128,65 @@ def owner_of(
         return ""
     owner = _LAST_NAME.search(_without_arguments(before[: sign.start()]))
     return f"of {owner[0].strip('_') or owner[0]}" if owner is not None else "of a value"
+
+
+def arguments_of(node: SgNode | None, gone: Sequence[str]) -> tuple[str, ...] | None:
+    """The arguments of the call in or around a node whose name is one of some; `None` where there is none.
+
+    Of each argument its name, `*` for a spread one, empty for others.
+    """
+    if node is None or not gone:
+        return None
+    call = next((one for one in _calls_at(node) if _called_name(one) in gone), None)
+    listed = call.field("arguments") if call is not None else None
+    if call is not None and listed is None:  # Kotlin has a suffix with the list in it
+        listed = next((one for one in _below(call) if one.kind() == "value_arguments"), None)
+    if listed is None:
+        return None
+    return tuple(
+        _argument_name(one) for one in listed.children() if one.is_named() and "comment" not in one.kind()
+    )
+
+
+def _calls_at(node: SgNode) -> Iterator[SgNode]:
+    """The calls in a node, and that which a node is the name of."""
+    yield from (one for one in _below(node) if grammars.CALL.search(one.kind()))
+    end, parent = node.range().end.index, node.parent()
+    while parent is not None and parent.kind() in grammars.MEMBERS and parent.range().end.index == end:
+        parent = parent.parent()
+    if parent is not None and grammars.CALL.search(parent.kind()):
+        yield parent
+
+
+def _below(node: SgNode) -> Iterator[SgNode]:
+    """A node and those in it, itself first."""
+    left = [node]
+    while left:
+        yield (one := left.pop())
+        left += reversed(one.children())
+
+
+def _called_name(call: SgNode) -> str:
+    """The last word of what a call calls."""
+    fields = ("function", "name", "method", "macro")
+    called = next(filter(None, map(call.field, fields)), None) or call.children()[0]
+    found = _CALLED.search(called.text())
+    return found[0] if found is not None else ""
+
+
+_CALLED: Final = re.compile(r"\w+[?!]?$")
+
+
+def _argument_name(argument: SgNode) -> str:
+    parts = argument.children()
+    if argument.kind() in grammars.KEYED and len(parts) > 1 and parts[1].text() in _NAMES_VALUE:
+        return parts[0].text()
+    is_spread = any(one.kind() in grammars.SPREADS for one in (argument, *parts[:1]))
+    return "*" if is_spread or (parts and parts[0].text() in ("*", "**", "...", "&")) else ""
+
+
+_NAMES_VALUE: Final = frozenset({"=", ":", "=>"})
+"""Signs between the name of an argument and its value."""
 
 
 def dense(text: str) -> str:

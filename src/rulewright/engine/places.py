@@ -14,7 +14,7 @@ from rulewright.difftext import splice
 from rulewright.engine import suppress
 from rulewright.engine.applier import find_all
 from rulewright.engine.apply import Parts, Step, Trace, partly, spans_after, trace
-from rulewright.engine.name_use import owner_of, role_of
+from rulewright.engine.name_use import arguments_of, owner_of, role_of
 from rulewright.engine.parsing import leaves, parse
 from rulewright.engine.rules import compile_rule
 from rulewright.verdict import Place
@@ -127,6 +127,7 @@ def _places(number: int, step: Step, earlier: Sequence[_Lines]) -> Iterator[Plac
         yield Place(
             line + 1, last + 1, source[edit.start : edit.end], edit.text, number, only_gone, only_come,
             _texts(old) == _texts(new), in_import, owner or role_of(edit.node, step.rule.language),
+            arguments_of(edit.node, only_gone),
         )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ Each doubt is a sentence for the user, or an empty text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from ast_grep_py import SgNode
 
@@ -222,6 +222,71 @@ def shown_roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
     return frozenset() if is_same or found & {"", "definition", "new"} else found
 
 
+class ShownArguments(NamedTuple):
+    """With which arguments the change replaces what is called by something else."""
+
+    most: int
+    """Most arguments without a name."""
+    names: frozenset[str]
+    """Names of the others; `*` for spread ones."""
+
+    def doubt(self, arguments: Sequence[str]) -> str:
+        """What a call has that the change does not show; empty if it has nothing more."""
+        if more := sorted({*arguments} - self.names - {""}):
+            what = "spread arguments" if more == ["*"] else f"`{max(more)}`"
+        elif arguments.count("") > self.most:
+            what = f"{arguments.count('')} arguments"
+        else:
+            return ""
+        return f"it is called with {what} there, which your change does not show"
+
+
+def shown_arguments(action: Action, changes: Sequence[Change]) -> ShownArguments | None:
+    """The arguments with which the change calls something else than before; `None`: any will do.
+
+    Any will do for one and the same thing under a new name: a like name, one of the same module, or a
+    function that the change defines.
+    """
+    made = [place for place in places_of(action, changes)[0] if place.arguments is not None]
+    renamed = _renamed_in_modules(changes, action.language)
+    if all(
+        any(_is_like(old, new) or (old, new) in renamed for old in one.gone for new in one.come)
+        for one in made
+    ):
+        return None
+    names = {name for place in made for name in place.come}
+    if any(True for change in changes for name in names for _ in change.tree_after.definitions(name)):
+        return None
+    shown = [place.arguments or () for place in made]
+    return ShownArguments(
+        max(one.count("") for one in shown), frozenset(name for one in shown for name in one if name)
+    )
+
+
+def _renamed_in_modules(changes: Sequence[Change], language: Language) -> set[tuple[str, str]]:
+    """The imported names that the change replaces by others of the same module."""
+    sides = [(imports.bindings(one.pre, language), imports.bindings(one.post, language)) for one in changes]
+    return {
+        (one.name, other.name)
+        for old, new in sides
+        for one in old
+        for other in new
+        if one not in new
+        and other not in old
+        and one.module.removesuffix(one.name) == other.module.removesuffix(other.name)
+    }
+
+
+_ADDED_LETTERS: Final = 3
+"""By how many letters two names of one thing differ at most: `warn` and `warning`."""
+
+
+def _is_like(old: str, new: str) -> bool:
+    """Whether one name holds the other, but for a few letters, cases and underscores."""
+    short, long = sorted((one.replace("_", "").lower() for one in (old, new)), key=len)
+    return short in long and len(long) - len(short) <= _ADDED_LETTERS
+
+
 TELLING_BITS: Final = 14
 """Bits of the names in code (about two names) from which equal code elsewhere is no accident."""
 
@@ -258,29 +323,30 @@ def _is_telling(code: str) -> bool:
     return sum(map(text_bits, terms(code))) >= TELLING_BITS
 
 
-def outside_async(places: Sequence[Place], tree: Tree) -> list[Place]:
-    """The places where an `await` comes in, without an asynchronous function around them.
+def misplaced(places: Sequence[Place], tree: Tree) -> dict[Place, str]:
+    """Doubts about places where an `await` or Rust's `?` comes in, and the function around takes none.
 
     Parsers take such code; compilers and interpreters refuse it.
     """
-    awaiting = [one for one in places if _AWAIT.search(one.new) and not _AWAIT.search(one.old)]
-    if tree.language not in _WITH_AWAIT:
-        return []
-    return [one for one in awaiting if _has_sync_way(tree.root.sg, one)]
+    found: dict[Place, str] = {}
+    for comes, takes, why, languages in _OF_FUNCTIONS:
+        if tree.language in languages:
+            coming = (one for one in places if comes.search(one.new) and not comes.search(one.old))
+            found |= {one: why for one in coming if _has_way_without(tree.root.sg, one, takes)}
+    return found
 
 
-def _has_sync_way(root: SgNode, place: Place) -> bool:
-    """Whether code like a place's, on its lines, stands directly in a function that is not asynchronous."""
+def _has_way_without(root: SgNode, place: Place, takes: Callable[[SgNode], bool]) -> bool:
+    """Whether code like a place's, on its lines, stands directly in a function that does not take it."""
     stack = [(root, False)]
     while stack:
-        node, is_async = stack.pop()
+        node, is_taken = stack.pop()
         if _FUNCTION.search(node.kind()):
-            heads = (child.text() for child in node.children() if _MODIFIER.search(child.kind()))
-            is_async = any("async" in head.split() for head in heads)
+            is_taken = takes(node)
         inner = [child for child in node.children() if _covers(child, place)]
-        if not inner and not is_async:
+        if not inner and not is_taken:
             return True
-        stack += [(child, is_async) for child in inner]
+        stack += [(child, is_taken) for child in inner]
     return False
 
 
@@ -290,13 +356,37 @@ def _covers(node: SgNode, place: Place) -> bool:
     return around and place.old in node.text()
 
 
-_AWAIT: Final = re.compile(r"\bawait\b")
-_WITH_AWAIT: Final = frozenset({"python", "javascript", "typescript", "tsx", "csharp", "rust"})
 _FUNCTION: Final = re.compile(
     r"^(?:generator_)?function(?:_|$)|^(?:method|constructor)_(?:definition|declaration)$|^arrow_function$"
     r"|^lambda(?:_expression)?$|^closure_expression$|^async_block$|^local_function_|^anonymous_method_"
 )
 _MODIFIER: Final = re.compile(r"^async$|modifiers?$")
+_RETURNS: Final = re.compile(r"->[^{]*(?:Result|Option|ControlFlow)")
+
+
+def _is_async(function: SgNode) -> bool:
+    heads = (child.text() for child in function.children() if _MODIFIER.search(child.kind()))
+    return any("async" in head.split() for head in heads)
+
+
+def _passes_on(function: SgNode) -> bool:
+    """Whether a function of Rust says that it returns what `?` may pass on."""
+    body = function.field("body")
+    return _RETURNS.search(function.text()[: -len(body.text())] if body is not None else "") is not None
+
+
+_OF_FUNCTIONS: Final = (
+    (
+        re.compile(r"\bawait\b"), _is_async, "an `await` comes in, and no `async` function is around it",
+        frozenset({"python", "javascript", "typescript", "tsx", "csharp", "rust"}),
+    ),
+    (
+        re.compile(r"\?(?=[\s;.,)\]}?]|$)"), _passes_on,
+        "a `?` comes in, and the function around it does not say that it returns a `Result` or an `Option`",
+        frozenset({"rust"}),
+    ),
+)  # fmt: skip
+"""What comes, whether a function takes it, the doubt where it does not, and the languages."""
 
 
 def defined_names(rules: Sequence[Rule], changes: Sequence[Change], language: Language) -> frozenset[str]:

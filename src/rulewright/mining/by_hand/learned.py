@@ -39,6 +39,8 @@ class LearnedRule:
     reason: str
     roles: frozenset[str] = frozenset()
     """For a class that another one replaces: how the change uses it (`Place.role`). Empty: any will do."""
+    arguments: doubts.ShownArguments | None = None
+    """For a function in whose place an unlike one is called: with which arguments. None: any will do."""
     safe_edits: frozenset[tuple[str, str]] = frozenset()
     """Old and new code, without blanks, that is sure even where the rule is not (`doubts.safe_edits`)."""
     follows_uses: bool = False
@@ -60,6 +62,8 @@ class LearnedRule:
             return "only words of a text change"
         if doubts.in_longer_word(self.rule, place.old):
             return "it is a part of a longer word there"
+        if self.arguments is not None and place.arguments is not None:
+            return self.arguments.doubt(place.arguments)
         return ""
 
     def repeats_safe_edit(self, place: Place, lines: Sequence[str]) -> bool:

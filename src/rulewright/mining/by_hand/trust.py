@@ -151,7 +151,8 @@ def _graded(
     if tier == "train" and stable is None:
         tier, reason = "literal", "it changes again what it made"
     action = _action([stable or form.narrow], language)
-    return LearnedRule(documents_of(action)[0], tier, reason, doubts.shown_roles(action, changes))
+    roles, arguments = doubts.shown_roles(action, changes), doubts.shown_arguments(action, changes)
+    return LearnedRule(documents_of(action)[0], tier, reason, roles, arguments)
 
 
 def _with_safe_edits(
