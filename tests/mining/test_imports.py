@@ -207,7 +207,7 @@ MAP = {("kit", "Map"): "from kit import Map"}, {("kit.base", "Map"): "from kit.b
         (*TWO, "from kit import A, B\nf(A, B)\n", "from kit.base import A, B\nf(A, B)\n"),
         (*TWO, "from kit import A\nf(A)\n", "from kit.base import A\nf(A)\n"),
         (*TWO, "from kit import A, B, C\nf(A, B, C)\n",
-         "from kit import C\nfrom kit.base import A\nfrom kit.base import B\nf(A, B, C)\n"),
+         "from kit import C\nfrom kit.base import A, B\nf(A, B, C)\n"),
         # One moves, whole or out of its list.
         (*MAP, "from kit import Map\nf(Map)\n", "from kit.base import Map\nf(Map)\n"),
         (*MAP, "from kit import Seq\nf(Seq)\n", "from kit import Seq\nf(Seq)\n"),

@@ -123,6 +123,10 @@ def test_what_no_rule_makes_is_listed_by_hunk(
     assert any(line.startswith("a.py:") and "→" in line for line in last["left_to_you"])
 
 
+_NOW = "from datetime import datetime\n\n\ndef f():\n    return datetime.utcnow()\n"
+_NOW_AFTER = _NOW.replace("import datetime", "import datetime, timezone").replace("utc", "", 1)
+_NOW_AFTER = _NOW_AFTER.replace("now()", "now(timezone.utc)")
+
 CHANGES = [
     ("a.js", "import moment from 'moment';\nimport x from './x';\n\nlog(moment(x).valueOf());\n",
      "import x from './x';\n\nlog(new Date(x).getTime());\n",
@@ -155,6 +159,23 @@ CHANGES = [
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction f(): Z\n{\n    return Fresh::of(1);\n}\n",
      "<?php\n\nuse A\\Old;\nuse A\\Z;\n\nfunction g(Z $q): Z\n{\n    return Old::make($q);\n}\n",
      "<?php\n\nuse A\\Z;\nuse A\\Fresh;\n\nfunction g(Z $q): Z\n{\n    return Fresh::of($q);\n}\n"),
+    # A name joins an import of its module, in one line or several, but not one for types or elsewhere.
+    ("a.py", _NOW, _NOW_AFTER,
+     "import os\nfrom datetime import date as d, datetime  # noqa\n\nx = datetime.utcnow()\n",
+     "import os\nfrom datetime import date as d, datetime, timezone  # noqa\n\n"
+     "x = datetime.now(timezone.utc)\n"),
+    ("a.py", _NOW, _NOW_AFTER,
+     "if CHECKED:\n    from datetime import date\nfrom datetime import (\n    datetime,\n)\n\n"
+     "x = datetime.utcnow()\n",
+     "if CHECKED:\n    from datetime import date\nfrom datetime import (\n    datetime,\n    timezone,\n)\n\n"
+     "x = datetime.now(timezone.utc)\n"),
+    ("a.ts", "import { a } from 'm';\n\na.oldCall(1);\na.oldCall(2);\n",
+     "import { a, b } from 'm';\n\nb(a, 1);\nb(a, 2);\n",
+     "import type { T } from 'm';\nimport { c as d, a } from 'm';\n\na.oldCall(x);\n",
+     "import type { T } from 'm';\nimport { c as d, a, b } from 'm';\n\nb(a, x);\n"),
+    ("a.js", "import { a } from 'm';\n\na.oldCall(1);\na.oldCall(2);\n",
+     "import { a, b } from 'm';\n\nb(a, 1);\nb(a, 2);\n",
+     "import a from 'm';\n\na.oldCall(x);\n", "import a from 'm';\nimport { b } from 'm';\n\nb(a, x);\n"),
     # Two imports become one.
     ("A.java", "import a.Old;\nimport a.Two;\n\nclass A {\n    int x = Old.of(Two.get(1));\n}\n",
      "import b.Fresh;\n\nclass A {\n    int x = Fresh.make(1);\n}\n",
@@ -199,7 +220,7 @@ CHANGES = [
     ("a.py", "from kit import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
      "from kit.base import Map\nfrom z import y\n\nprint(isinstance(y, Map))\n",
      "from kit import Map, Order\nfrom kit.base import Seq\n\nf(Map, Order, Seq)\n",
-     "from kit import Order\nfrom kit.base import Seq\nfrom kit.base import Map\n\nf(Map, Order, Seq)\n"),
+     "from kit import Order\nfrom kit.base import Seq, Map\n\nf(Map, Order, Seq)\n"),
     ("a.py", "import os\nfrom kit import (\n    Map,\n    Seq,\n)\n\nf(Map, Seq)\n",
      "import os\nfrom base import (\n    Map,\n    Seq,\n)\n\nf(Map, Seq)\n",
      "from kit import (\n    Map,\n    Seq,\n)\nfrom kit import Other\n\ng(Map)\n",

@@ -75,7 +75,7 @@ def rules_for_imports(
     come = {one: statement for one, statement in come.items() if one not in moved.values()}
     # First, so that one stands where the other was even in a file that imports nothing else.
     for one, statement in come.items():
-        made.append(_adding(one, statement, language))
+        made += _adding(one, statement, language)
     for one, statement in gone.items():
         made += removal_rules(one, statement, language)
     return made
@@ -115,12 +115,10 @@ def _removing(one: Binding, statement: str, language: Language) -> Iterator[Rule
     yield {"rule": {**alone, "precedes": {"pattern": "$Z"}},
            "fix": {"template": "$Z", "expandEnd": {"regex": "."}}}  # fmt: skip
     if language in _PARTS and _is_listed(one, statement, language):
-        statement_around = {"kind": KINDS[language][-1] if language == "python" else "import_statement",
-                "regex": module_regex(one.module, language), "stopBy": "end"}  # fmt: skip
         part = {
             **of_kinds(_PARTS[language]),
             "regex": rf"(^|\s){regex_escape(one.name)}$",
-            "inside": statement_around,
+            "inside": _listing(one.module, language),
         }
         after = {**of_kinds(_PARTS[language]), "stopBy": "end"}
         yield {"rule": {**part, "precedes": {"pattern": "$Z", **after}},
@@ -148,24 +146,62 @@ def _moving(old: Binding, new: Binding, was: str, now: str, language: Language) 
     statement = _statement_for(new, now, language)
     yield {"rule": _only_statement(old, was, language), "fix": statement}
     there, here = (file_imports(Import(frozenset({old.name}), one.module), language) for one in (old, new))
-    yield with_guards(_after_imports(statement, language), there, {"not": here})
+    for rule in _coming(new, now, language):
+        yield with_guards(rule, there, {"not": here})
     for rule in _removing(old, was, language):
         yield with_guards(rule, here)
 
 
-def _adding(one: Binding, statement: str, language: Language) -> Rule:
-    """The rule that adds a statement for this name after the last import of a file that needs it."""
+def _adding(one: Binding, statement: str, language: Language) -> list[Rule]:
+    """The rules that add this name to the imports of a file that needs it."""
     names = frozenset({one.name})
     defines: list[dict[str, Any]] = []
     if kinds := _DEFINITIONS.get(language):  # the file may define the name itself
         identifier = {**of_kinds(NAMES[language]), "regex": f"^({any_of(names)})$"}
         defines = [in_file(language, {**identifier, "inside": {**of_kinds(kinds), "field": "name"}})]
-    return with_guards(
-        _after_imports(_statement_for(one, statement, language), language),
+    guards = [
         file_uses(names, language, _only_statement(one, statement, language)),
         {"not": file_binds(names, language)},
         *[{"not": one} for one in defines],
-    )
+    ]
+    return [with_guards(rule, *guards) for rule in _coming(one, statement, language)]
+
+
+def _coming(one: Binding, statement: str, language: Language) -> list[Rule]:
+    """Rules, without guards, that add a name to an import of its module, or a statement if there is none."""
+    after = _after_imports(_statement_for(one, statement, language), language)
+    if language not in _PARTS or not _is_listed(one, statement, language):
+        return [after]
+    read = read_import(statement, language)
+    written = next((name.written for name in read.names if name.name == one.name), "") if read else ""
+    around = _listing_of(one.module, statement, language)
+    first = {**around, "not": {"follows": {**around, "stopBy": "end"}}, "inside": {"kind": ROOT[language]}}
+    part = of_kinds(_PARTS[language])
+    last = {**part, "pattern": "$LAST", "not": {"precedes": {**part, "stopBy": "end"}}}
+    # A name of Python with another behind it (`a as b`) stands in a node of its own.
+    within = {} if language == "python" else {"stopBy": "end"}
+    joined = [
+        {"rule": {**last, "inside": {"all": [first, lines], **within}}, "fix": f"$LAST,{gap}{written}"}
+        for lines, gap in (({"regex": r"\n"}, "\n"), ({"not": {"regex": r"\n"}}, " "))
+    ]
+    return [*joined, after]
+
+
+def _listing_of(module: str, statement: str, language: Language) -> dict[str, Any]:
+    """The matcher for an import of names of a module that is for types if a statement is, and not else."""
+    if language == "python":
+        regex = rf"^from\s+{regex_escape(module)}\s+import\b"
+        return {"kind": "import_from_statement", "regex": regex}
+    for_types = {"regex": r"^import\s+type\b"}
+    is_for_types = re.match(for_types["regex"], statement) is not None
+    kind = {"kind": "import_statement", "regex": module_regex(module, language)}
+    return {"all": [kind, for_types if is_for_types else {"not": for_types}]}
+
+
+def _listing(module: str, language: Language) -> dict[str, Any]:
+    """The matcher for an import of names of a module, seen from one of them."""
+    kind = KINDS[language][-1] if language == "python" else "import_statement"
+    return {"kind": kind, "regex": module_regex(module, language), "stopBy": "end"}
 
 
 def _after_imports(statement: str, language: Language) -> Rule:
