@@ -145,7 +145,8 @@ LOOSE: Final = (
     (
         "named_expression", "assignment_expression", "augmented_assignment_expression",
         "compound_assignment_expr", "operator_assignment", "lambda", "lambda_expression", "arrow_function",
-        "closure_expression", "method_reference", "function_type", "constructor_type",
+        "closure_expression", "method_reference", "yield", "yield_expression", "throw_expression",
+        "if_expression", "when_expression", "switch_expression", "function_type", "constructor_type",
     ),
     (
         "conditional_expression", "ternary_expression", "conditional", "range_expression", "elvis_expression",

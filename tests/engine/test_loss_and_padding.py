@@ -54,6 +54,23 @@ def test_what_stands_beyond_the_end_of_a_list_is_lost(
 
 
 @pytest.mark.parametrize(
+    ("pattern", "fix", "code", "lost"),
+    [
+        ("isSet($A) ? $A : $B", "orElse($A, $B)", "isSet(e[1]) ? e[1] : f", ""),
+        ("isSet($A) ? $A : $B", "orElse($A, $B)", "isSet(e.g(h)) ? e.g(h) : f(e)", ""),
+        ("isSet($A, k) && $A", "$A", "isSet(e[1], k) && e[1]", ""),
+        ("isSet($A) ? $A : $B", "$B", "isSet(e[1]) ? e[1] : f", ""),
+        ("isSet($A, $_) ? $A : b", "$A", "isSet(e[1], c) ? e[1] : b", ""),
+        ("f(g($$$), $A, $A)", "$A", "f(g(x), e[1], e[1])", ""),
+        ("isSet($A) && $A", "$A", "isSet(e[1] /* why */) && e[1]", "/* why */"),
+    ],
+)
+def test_a_variable_covers_all_of_its_places(pattern: str, fix: str, code: str, lost: str) -> None:
+    outcome = judge(action("javascript", {"pattern": pattern}, fix), f"x = {code};\n")
+    assert outcome.verdict == ("lossy" if lost else "ok") and lost in outcome.detail, outcome
+
+
+@pytest.mark.parametrize(
     ("named", "lost"), [({"kind": "function_definition"}, False), ({"pattern": "def $F($$$): $$$"}, True)]
 )
 def test_a_keyword_belongs_to_a_kind_but_not_to_a_pattern_that_spells_it_out(

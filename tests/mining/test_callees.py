@@ -149,6 +149,8 @@ KEYS: list[tuple[Language, str, str, str]] = [
      "stop({old: 1});\nx = {old: 1};\nrun({a: {old: 1}});\n"),
     ("tsx", "x = <Box old='a'/>;\n", "y = <Box old>z</Box>;\n",
      "y = <Bag old={1}/>;\nz = <Box a={<b old/>}/>;\n"),
+    # Attributes of HTML are those of all its elements.
+    ("tsx", "x = <div old='a'/>;\n", "y = <p old>z</p>;\n", "y = <Bag old={1}/>;\nz = <Kit.box old/>;\n"),
     ("go", "package p\n\nvar x = kit.Box{old: 1}\n", "package p\n\nvar y = any.Box{old: z}\n",
      "package p\n\nvar y = kit.Bag{old: 1}\nvar z = map[string]Box{old: 1}\n"),
     ("rust", "fn f() { Box { old: 1 } }\n", "fn g() { Box { old: x, a } }\n", "fn g() { Bag { old: 1 } }\n"),

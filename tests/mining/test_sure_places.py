@@ -81,6 +81,11 @@ POSSIBLE = {
         "import kit\n\nx = kit.safe_load(f)\ny = kit.safe_load(g())\n",
         "import kit\n\nz = kit.load(h, Loader=kit.All)\n", "it is called with `Loader` there",
     ),
+    "a call without arguments, of which the change shows none": Case(
+        ".java", "class A {\n    void f() { Kit.printLine(1); Kit.printLine(x); }\n}\n",
+        "class A {\n    void f() { Kit.info(1); Kit.info(x); }\n}\n",
+        "class B {\n    void g() { Kit.printLine(); }\n}\n", "it is called with no arguments there",
+    ),
     "a call of another function with spread arguments": Case(
         ".php", "<?php\n$a = old_text($x);\n$b = old_text(f($y));\n",
         "<?php\n$a = any_part($x);\n$b = any_part(f($y));\n", "<?php\n$c = old_text(...$z);\n",

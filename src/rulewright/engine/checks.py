@@ -288,13 +288,15 @@ def _has_words(text: str) -> bool:
 
 
 def _mentioned(node: SgNode, said: frozenset[str]) -> list[int]:
-    """Where the tokens of a node begin that are words of the rule's patterns."""
+    """Where the parts of a node begin that are words of the rule's patterns, or a repeated variable's."""
+    longest = max(map(len, said), default=0)
     found: list[int] = []
     stack = [node]
     while stack:
         item = stack.pop()
-        children = item.children()
-        if not children and item.text() in said and _has_words(item.text()):
-            found.append(span(item)[0])
-        stack += reversed(children)
+        start, end = span(item)
+        if end - start <= longest and (text := item.text()) in said and _has_words(text):
+            found.append(start)
+        else:
+            stack += reversed(item.children())
     return found

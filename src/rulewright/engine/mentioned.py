@@ -53,7 +53,7 @@ class Mentioned:
     spells_out: bool
     """Whether a pattern is about the matched node itself, so that its keywords count."""
     repeated: frozenset[str]
-    """Variables that such a pattern names more than once; a match captures the first place only."""
+    """Variables that such a pattern names more than once; a match captures one of the places only."""
     wild: tuple[Any, ...]
     """Such patterns that hold `$_` or `$$$`, with each of these named."""
     common: frozenset[str] = frozenset()

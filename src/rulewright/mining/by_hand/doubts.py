@@ -225,17 +225,20 @@ def shown_roles(action: Action, changes: Sequence[Change]) -> frozenset[str]:
 class ShownArguments(NamedTuple):
     """With which arguments the change replaces what is called by something else."""
 
+    fewest: int
     most: int
-    """Most arguments without a name."""
+    """Fewest and most arguments without a name."""
     names: frozenset[str]
     """Names of the others; `*` for spread ones."""
 
     def doubt(self, arguments: Sequence[str]) -> str:
-        """What a call has that the change does not show; empty if it has nothing more."""
+        """What a call has that the change does not show, or lacks altogether; empty if neither."""
         if more := sorted({*arguments} - self.names - {""}):
             what = "spread arguments" if more == ["*"] else f"`{max(more)}`"
         elif arguments.count("") > self.most:
             what = f"{arguments.count('')} arguments"
+        elif not arguments and (self.fewest or self.names):
+            what = "no arguments"
         else:
             return ""
         return f"it is called with {what} there, which your change does not show"
@@ -258,9 +261,8 @@ def shown_arguments(action: Action, changes: Sequence[Change]) -> ShownArguments
     if any(True for change in changes for name in names for _ in change.tree_after.definitions(name)):
         return None
     shown = [place.arguments or () for place in made]
-    return ShownArguments(
-        max(one.count("") for one in shown), frozenset(name for one in shown for name in one if name)
-    )
+    counts = [one.count("") for one in shown]
+    return ShownArguments(min(counts), max(counts), frozenset(name for one in shown for name in one if name))
 
 
 def _renamed_in_modules(changes: Sequence[Change], language: Language) -> set[tuple[str, str]]:

@@ -97,7 +97,8 @@ def only_first_sibling(edit: Edit, candidate: Candidate, done: Effect) -> Candid
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Kinds of the variables that the fix puts into parentheses, after a prefix, into quotes or an f-string.
 
-    Where the fix adds a link after a variable, the variable must not end with that link already.
+    A receiver that is a literal at every place is one: what its members are depends on what it is. Where
+    the fix adds a link after a variable, the variable must not end with that link already.
     """
     fix = candidate.rule["fix"]
     old = str(candidate.rule["rule"].get("pattern", ""))
@@ -115,12 +116,29 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         texts = [part.sg.text() for part in hole_parts(good, candidate, name)]
         if texts and not any(map(_QUOTES.search, texts)):
             yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _always)
+    for name in sorted({hole.name for hole in _receivers(edit, candidate)} - wanted - formatted - set(have)):
+        kinds = sorted({part.kind for part in hole_parts(good, candidate, name)})
+        if 0 < len(kinds) <= MAX_KINDS and all(map(grammars.VALUE.search, kinds)):
+            wanted.add(name)
+            yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _always)
     linked = {
         name: link for name, link in _LINKED.findall(fix) if f"${name}." in old and f".{link}" not in old
     }
     for name in sorted(set(linked) - wanted - formatted - set(have)):
         yield Option(f"constraints.{name}", {"not": {"regex": rf"\.{linked[name]}$"}}, 0.0, _always)
     yield from _operands(edit, candidate, good, wanted | formatted | set(have) | set(linked))
+
+
+def _receivers(edit: Edit, candidate: Candidate) -> Iterator[Hole]:
+    """The variables of which a member is taken."""
+    for hole in candidate.lifted.holes if candidate.lifted is not None else ():
+        nodes = [] if hole.multi else edit.pre.at(hole.start, hole.end)
+        if any(node.field() in ("object", "receiver") or _is_owner(node) for node in nodes):
+            yield hole
+
+
+def _is_owner(node: Node) -> bool:
+    return node.parent is not None and node.parent.kind in grammars.MEMBERS and node.slot == 0
 
 
 def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str]) -> Iterator[Option]:
@@ -148,10 +166,14 @@ def _operands(edit: Edit, candidate: Candidate, good: list[Node], known: set[str
         if all(map(_is_argument, old_nodes)) and (apart or _leaves_arguments(old_nodes, new_nodes)):
             of_type = any("type" in node.parent.kind for node in old_nodes if node.parent is not None)
             apart += grammars.TYPE_SPREADS if of_type else grammars.SPREADS
-        if apart := [kind for kind in apart if kind in there - seen]:
-            loose: dict[str, Any] = {"kind": ", ".join(apart)}
-            loose = {"has": loose} if seen & grammars.TYPE_WRAPPERS else loose
-            yield Option(f"constraints.{name}", {"not": loose}, 0.0, _always)
+        apart = [kind for kind in apart if kind in there - seen]
+        wrong: list[dict[str, Any]] = [{"kind": ", ".join(apart)}] if apart else []
+        if seen & (grammars.TYPE_WRAPPERS | grammars.WRAPPED_ARGUMENTS):
+            named = [{"regex": _GOES_LAST.pattern}] if set(grammars.SPREADS) & set(apart) else []
+            wrong = [*[{"has": one} for one in wrong], *named]
+        if wrong:
+            demand = {"any": wrong} if len(wrong) > 1 else wrong[0]
+            yield Option(f"constraints.{name}", {"not": demand}, 0.0, _always)
 
 
 def _is_argument(node: Node) -> bool:

@@ -231,7 +231,10 @@ def _key_relation(name: SgNode, language: Language) -> dict[str, Any] | None:
     if parent is None or called is None or word is None:
         return None
     sign = "^" if word[0] == called.text() else r"[^\w\]]"
-    has = {**_by_field(parent, called), "regex": f"{sign}{regex_escape(word[0])}$"}
+    regex = f"{sign}{regex_escape(word[0])}$"
+    if parent.kind() in _ELEMENTS and called.text()[:1].islower():
+        regex = "^[a-z]"  # an element of HTML: its attributes are those of all
+    has = {**_by_field(parent, called), "regex": regex}
     kinds = _ELEMENTS if parent.kind() in _ELEMENTS else (parent.kind(),)
     owner: dict[str, Any] = {"kind": ", ".join(kinds), "has": has}
     if language == "ruby" and parent.field("receiver") is None:
