@@ -72,6 +72,17 @@ _MODES = (
 _NEW_MODES = _MODES.replace("find_rows", "load_rows").replace("OldMode", "Mode")
 
 POSSIBLE = {
+    "a property that is defined, of which the change shows uses only": Case(
+        ".kt", "val x = f(call.localRoute)\nval y = call.localRoute.size\n",
+        "val x = f(call.place)\nval y = call.place.size\n",
+        "class A : B() {\n    override val localRoute = object : C {}\n}\n", "it is defined there",
+    ),
+    "an import of everything in a file that uses nothing of it that the change shows": Case(
+        ".kt", "import org.acme.logs.*\n\nval x: OldLog = y\nval z: OldLog = w\n",
+        "import org.api.*\n\nval x: FreshLog = y\nval z: FreshLog = w\n",
+        "import org.acme.logs.*\n\nval log = OtherLog()\n",
+        "whether the file uses what it brings is not said",
+    ),
     "a call with more arguments than the change shows": Case(
         ".js", "x = row.firstPart(1);\ny = f(it).firstPart(2);\n", "x = row.cut(1);\ny = f(it).cut(2);\n",
         "z = row.firstPart(1, 2);\n", "it is called with 2 arguments there",

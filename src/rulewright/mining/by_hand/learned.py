@@ -177,13 +177,13 @@ class LearnedRules:
     def doubted_imports(
         self, doubts_of: Mapping[Place, str], lines: Sequence[str], language: Language
     ) -> dict[Place, str]:
-        """Doubts about import places in languages whose imports do not say what they bind; else none.
+        """Doubts about imports that do not say what they bind, as of everything (`*`) or in C#.
 
         Where code changes with such an import, it is as sure as the other places of the file are.
         """
-        if language in import_statements.KINDS:
-            return {}
         is_import = import_line(language).match
+        if language in import_statements.KINDS:
+            is_import = _OF_EVERYTHING.match
         changed = doubts.changed_code([one for one in self.changes if one.language == language], language)
         found = [place for place in doubts_of if is_import(lines[place.line - 1])]
         rest = [doubts_of[place] for place in doubts_of if place not in found]
@@ -197,6 +197,10 @@ class LearnedRules:
         """Doubts about places in a file that defines what comes in there, or what goes and stays defined."""
         found: dict[Place, str] = {}
         uses = [place for place in sure if not place.in_import]
+        for place in uses:
+            if any(self._is_defined_at(name, place, tree) for name in place.gone):
+                found[place] = "it is defined there, which your change does not show"
+        uses = [place for place in uses if place not in found]
         for name in sorted({name for place in uses for name in place.gone + place.come if name in tree.text}):
             is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
             for at in tree.definitions(name):
@@ -211,6 +215,16 @@ class LearnedRules:
                 if not any(one.touches({at.range().start.line + 1}) for one in going):
                     found |= dict.fromkeys(going, f"the file defines `{name}`, which stays")
         return found
+
+    def _is_defined_at(self, name: str, place: Place, tree: Tree) -> bool:
+        """Whether a place is where a file defines a name, and the change renames no definition of it."""
+        if not any(place.touches({at.range().start.line + 1}) for at in tree.definitions(name)):
+            return False
+        return not any(
+            at.range().start.line + 1 in change.changed
+            for change in self.changes
+            for at in change.tree.definitions(name)
+        )
 
     def misused_name(self, tree: Tree, after: str) -> str:
         """Why a file would still use a name after the change removed its import; else empty."""
@@ -237,6 +251,8 @@ class LearnedRules:
         return cache(_current_lines)
 
 
+_OF_EVERYTHING: Final = re.compile(r"\s*(?:import|from|(?:pub\s+)?use)\b.*\*\s*;?\s*$")
+"""An import of all that a module has."""
 _VARIABLE: Final = re.compile(
     r"assign|declarator|variable|property|field|parameter|short_var|let_|(?:const|var)_spec$|^declaration$"
 )

@@ -128,6 +128,10 @@ _DEFINES: Final = re.compile(
     r"declarator$|declaration$|definition$|_item$|_spec$|_elem$|_signature$|_def$|^assignment$"
     r"|^(?:singleton_)?method$"
 )
+_NAMED_VARIABLES: Final = frozenset(
+    {("variable_declaration", "simple_identifier"), ("class_parameter", "simple_identifier")}
+)
+"""Kinds of a Kotlin variable or property and of its name, which stands in no field."""
 _WITHIN_DECLARATORS: Final = re.compile(r"^(?:function|pointer|reference)_declarator$|^qualified_identifier$")
 """Of a C definition, what stands between it and its name."""
 _DECLARES: Final = re.compile(
@@ -294,7 +298,8 @@ class Tree:
             if parent is None:
                 continue
             fields = (parent.field(role) for role in ("name", "left", "declarator"))
-            is_named = grammars.UNNAMED_ROLES.get((parent.kind(), whole.kind())) == "name"
+            kinds = parent.kind(), whole.kind()
+            is_named = grammars.UNNAMED_ROLES.get(kinds) == "name" or kinds in _NAMED_VARIABLES
             if is_named or (_DEFINES.search(parent.kind()) and whole in fields):
                 yield node
 
