@@ -97,7 +97,7 @@ def only_first_sibling(edit: Edit, candidate: Candidate, done: Effect) -> Candid
 def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[Option]:
     """Kinds of the variables that the fix puts into parentheses, after a prefix, into quotes or an f-string.
 
-    A receiver that is a literal at every place is one: what its members are depends on what it is. Where
+    A receiver that is a literal at several places is one: what its members are depends on what it is. Where
     the fix adds a link after a variable, the variable must not end with that link already.
     """
     fix = candidate.rule["fix"]
@@ -117,8 +117,10 @@ def _variables(edit: Edit, candidate: Candidate, good: list[Node]) -> Iterator[O
         if texts and not any(map(_QUOTES.search, texts)):
             yield Option(f"constraints.{name}", {"not": {"regex": _QUOTES.pattern}}, 0.0, _always)
     for name in sorted({hole.name for hole in _receivers(edit, candidate)} - wanted - formatted - set(have)):
-        kinds = sorted({part.kind for part in hole_parts(good, candidate, name)})
-        if 0 < len(kinds) <= MAX_KINDS and all(map(grammars.VALUE.search, kinds)):
+        parts = hole_parts(good, candidate, name)
+        kinds = sorted({part.kind for part in parts})
+        several = len({part.sg.text() for part in parts}) > 1
+        if several and len(kinds) <= MAX_KINDS and all(map(grammars.VALUE.search, kinds)):
             wanted.add(name)
             yield Option(f"constraints.{name}", of_kinds(kinds), 0.0, _always)
     linked = {
