@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def killed(work: Callable[[], object], folder: Path, before: int, torn: bool) ->
         work: what is done.
         folder: whose changes are counted.
         before: the change that does not happen any more.
-        torn: files that were written since the last change but one are left half.
+        torn: of what was written to files since the last change but one, half is left.
     """
     child = os.fork()
     if child == 0:
@@ -59,7 +59,7 @@ class _Count:
 
     def __init__(self, folder: Path, last: int, torn: bool) -> None:
         self._folder, self._last, self._torn = folder, last, torn
-        self._before = {state for _, state in self._files()}
+        self._before = self._files()
         self.n = 0
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -67,12 +67,14 @@ class _Count:
             return
         self.n += 1
         if self._torn and self.n == self._last - 1:
-            self._before = {state for _, state in self._files()}
+            self._before = self._files()
         if self.n != self._last:
             return
-        for path, state in self._files() if self._torn else ():
-            if state not in self._before:
-                os.truncate(path, state[-1] // 2)
+        for number, (path, state, text) in self._files().items() if self._torn else ():
+            _, earlier, had = self._before.get(number, (path, (), b""))
+            if state != earlier and not had.startswith(text):
+                kept = len(had) if text.startswith(had) else 0  # an append leaves what was there
+                os.truncate(path, kept + (len(text) - kept) // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _changes(self, event: str, arguments: tuple[Any, ...]) -> bool:
@@ -92,8 +94,7 @@ class _Count:
             place = Path(f"/proc/self/fd/{folder}").readlink() / place
         return place.absolute().is_relative_to(self._folder)
 
-    def _files(self) -> Iterator[tuple[Path, tuple[int, ...]]]:
-        for path in self._folder.rglob("*"):
-            if path.is_file():
-                found = path.stat()
-                yield path, (found.st_ino, found.st_mtime_ns, found.st_size)
+    def _files(self) -> dict[int, tuple[Path, tuple[int, int], bytes]]:
+        """By its number in the file system, which a new name leaves: where a file is, and what it holds."""
+        found = [(path, path.stat()) for path in self._folder.rglob("*") if path.is_file()]
+        return {now.st_ino: (path, (now.st_mtime_ns, now.st_size), path.read_bytes()) for path, now in found}

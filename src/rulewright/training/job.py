@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from rulewright.digests import file_sha256
 from rulewright.errors import ConfigError, RulewrightError, UsageError, needed
 from rulewright.generation.gguf import checkpoint
 from rulewright.generation.open import model_digest, require_checkpoint, resolve_thinking
+from rulewright.locks import Lock
 from rulewright.runs import RunDir
 from rulewright.training import card, checkpoints, environment, hub, models
 from rulewright.training.config import SftConfig, TrainConfig
@@ -125,6 +127,8 @@ def confirmed(config: TrainConfig) -> Result:
     if not environment.is_main():
         return {}
     console.say(f"{config.out}: this run is already finished")
+    with suppress(UsageError):  # killed after its last file, it left its lock
+        Lock.take(config.out / "run").release()
     hub.push(config.out, config.trainer)
     return RunDir(config.out / "run").result()
 
