@@ -169,6 +169,10 @@ CHANGES = [
      "x = datetime.utcnow()\n",
      "if CHECKED:\n    from datetime import date\nfrom datetime import (\n    datetime,\n    timezone,\n)\n\n"
      "x = datetime.now(timezone.utc)\n"),
+    ("a.py", _NOW, _NOW_AFTER,
+     "from datetime import (\n    datetime,  # why\n)\n\nx = datetime.utcnow()\n",
+     "from datetime import (\n    datetime,  # why\n)\nfrom datetime import timezone\n\n"
+     "x = datetime.now(timezone.utc)\n"),
     ("a.ts", "import { a } from 'm';\n\na.oldCall(1);\na.oldCall(2);\n",
      "import { a, b } from 'm';\n\nb(a, 1);\nb(a, 2);\n",
      "import type { T } from 'm';\nimport { c as d, a } from 'm';\n\na.oldCall(x);\n",

@@ -177,7 +177,9 @@ def _coming(one: Binding, statement: str, language: Language) -> list[Rule]:
     around = _listing_of(one.module, statement, language)
     first = {**around, "not": {"follows": {**around, "stopBy": "end"}}, "inside": {"kind": ROOT[language]}}
     part = of_kinds(_PARTS[language])
-    last = {**part, "pattern": "$LAST", "not": {"precedes": {**part, "stopBy": "end"}}}
+    # A comment behind the last name would stand behind the new one.
+    later = of_kinds((*_PARTS[language], "comment"))
+    last = {**part, "pattern": "$LAST", "not": {"precedes": {**later, "stopBy": "end"}}}
     # A name of Python with another behind it (`a as b`) stands in a node of its own.
     within = {} if language == "python" else {"stopBy": "end"}
     joined = [
