@@ -197,9 +197,11 @@ class LearnedRules:
         """Doubts about places in a file that defines what comes in there, or what goes and stays defined."""
         found: dict[Place, str] = {}
         uses = [place for place in sure if not place.in_import]
-        for place in uses:
-            if any(self._is_defined_at(name, place, tree) for name in place.gone):
-                found[place] = "it is defined there, which your change does not show"
+        for name in sorted({name for place in uses for name in place.gone}):
+            lines = {at.range().start.line + 1 for at in tree.definitions(name)}
+            if lines and not self._renames_definition(name):
+                at_one = [place for place in uses if name in place.gone and place.touches(lines)]
+                found |= dict.fromkeys(at_one, "it is defined there, which your change does not show")
         uses = [place for place in uses if place not in found]
         for name in sorted({name for place in uses for name in place.gone + place.come if name in tree.text}):
             is_free = re.compile(rf"(?<![\w.$]){re.escape(name)}\b").search
@@ -216,11 +218,9 @@ class LearnedRules:
                     found |= dict.fromkeys(going, f"the file defines `{name}`, which stays")
         return found
 
-    def _is_defined_at(self, name: str, place: Place, tree: Tree) -> bool:
-        """Whether a place is where a file defines a name, and the change renames no definition of it."""
-        if not any(place.touches({at.range().start.line + 1}) for at in tree.definitions(name)):
-            return False
-        return not any(
+    def _renames_definition(self, name: str) -> bool:
+        """Whether the change touches a definition of a name."""
+        return any(
             at.range().start.line + 1 in change.changed
             for change in self.changes
             for at in change.tree.definitions(name)
