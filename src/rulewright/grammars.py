@@ -82,15 +82,15 @@ ROOT: Final[dict[Language, str]] = {
 }  # fmt: skip
 """The node that every file has."""
 ROOTS: Final = frozenset({*ROOT.values(), ERROR})
+"""A whole file, or what could not be parsed: never what a rule is about."""
 TOP_LEVEL_ONLY: Final[dict[Language, frozenset[str]]] = {
     language: frozenset({"import_statement", "export_statement"}) for language in SCRIPTS
 }
 """Statements that may stand nowhere but at the top level, where the grammar takes them anywhere."""
-"""A whole file, or what could not be parsed: never what a rule is about."""
 LIST: Final = re.compile(
     r"arguments|argument_list|(?:keyword|variadic)_argument|parameters|parameter_list|^list$|^tuple$"
-    r"|array(?!_type|_access)|^object|dictionary|^set$|^hash$|block$|_body$|_list$|initializer|named_imports|^body_statement|^statements$"
-    r"|expression_list|element_value|literal_value|^collection_expression$"
+    r"|array(?!_type|_access)|^object|dictionary|^set$|^hash$|block$|_body$|_list$|initializer"
+    r"|named_imports|^body_statement|^statements$|expression_list|element_value|literal_value|^collection_expression$"
 )
 """Holds items in a row, of which some may be one `$$$X`."""
 BRACKETED: Final = re.compile(
@@ -255,13 +255,7 @@ KEYED_LISTS: Final = frozenset(
 )  # fmt: skip
 """Holds such values, between them and what has them."""
 MADE: Final = frozenset(
-    {
-        "new_expression",
-        "object_creation_expression",
-        "composite_literal",
-        "struct_expression",
-        "annotation",
-    }
+    {"new_expression", "object_creation_expression", "composite_literal", "struct_expression", "annotation"}
 )
 """Beside calls, what has a type and values with names."""
 MEMBER_NAMES: Final = frozenset({"property_identifier", "field_identifier", "type_identifier"})
