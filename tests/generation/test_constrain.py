@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.test_action_grammar import Reader
+from tests.grammar_reader import Reader
 from tests.loopback import Reply
 
 from rulewright.engine.grammar import action_grammar
@@ -67,6 +67,7 @@ def test_the_same_answers_in_any_batch(wide: Path) -> None:
 
 
 def test_what_asks_for_no_action_is_refused(wide: Path) -> None:
+    pytest.importorskip("xgrammar", reason="pip install 'rulewright[grammar]'")
     with (
         open_generator(GeneratorConfig(model=str(wide), constrain="action")) as generator,
         pytest.raises(UsageError, match="constrain: action"),
